@@ -1,0 +1,324 @@
+package maildir
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// assignLocked gives UIDs to the messages that have none. locked means that
+// the caller holds the list's lock (or that nothing can be written).
+func (f *Folder) assignLocked(ctx context.Context, locked bool) error {
+	f.dropVanishedFresh()
+	if len(f.fresh) == 0 {
+		return nil
+	}
+	if !f.writable {
+		return f.assignReadOnlyLocked(ctx)
+	}
+	if now := f.store.opt.Clock(); !locked && now.Before(f.retryAt) {
+		return nil
+	}
+	err := f.assignWritableLocked(ctx, locked)
+	if err != nil && !locked {
+		f.fail("giving UIDs to new messages", err)
+		f.retryAt = f.store.opt.Clock().Add(assignRetry)
+	}
+	return err
+}
+
+// dropVanishedFresh forgets new names that are not there any more.
+func (f *Folder) dropVanishedFresh() {
+	for base, p := range f.fresh {
+		for len(p.places) > 0 && !f.isMessage(p.places[len(p.places)-1]) {
+			p.places = p.places[:len(p.places)-1]
+		}
+		if len(p.places) == 0 {
+			delete(f.fresh, base)
+		}
+	}
+}
+
+func (f *Folder) assignWritableLocked(ctx context.Context, locked bool) error {
+	adopted := map[string]uidRecord{}
+	if !locked {
+		lock, err := f.lockList(ctx)
+		if err != nil {
+			return err
+		}
+		defer lock.unlock()
+		if adopted, err = f.readTailLocked(ctx); err != nil {
+			return err
+		}
+	}
+	before := f.list.next()
+	recs := f.arrivals(adopted)
+	if len(recs) == 0 {
+		return nil
+	}
+	own := recs
+	for len(own) > 0 && own[0].uid < before {
+		own = own[1:] // given by another program already
+	}
+	if len(own) > 0 && own[len(own)-1].uid > maxUID-1 {
+		return fmt.Errorf("UIDs are used up: %w", ErrTooMany)
+	}
+	if err := f.recordLocked(own); err != nil {
+		return err
+	}
+	f.modSeq++
+	var letters Flags
+	for _, r := range recs {
+		letters |= f.addKnown(r, f.fresh[r.base])
+		delete(f.fresh, r.base)
+	}
+	f.nameLettersLocked(letters)
+	if !locked {
+		f.sayArrived(recs)
+	}
+	return nil
+}
+
+// recordLocked makes new records durable, by an append if that will do.
+func (f *Folder) recordLocked(recs []uidRecord) error {
+	if len(recs) == 0 {
+		return nil
+	}
+	const tidyFrom = 100 // lines; below, stale ones are not worth a rewrite
+	live := f.state.n + len(recs)
+	if f.list.persisted && !f.list.untidy && (f.list.lines < tidyFrom || live*4 > f.list.lines*3) {
+		return f.list.appendRecords(f.home, recs)
+	}
+	return f.rewriteListLocked(recs)
+}
+
+// arrivals gives the records for all new messages, ascending: first those for
+// which another program has recorded a UID above all ours, then the rest in
+// the order of their arrival.
+func (f *Folder) arrivals(adopted map[string]uidRecord) []uidRecord {
+	var recs []uidRecord
+	type arrived struct {
+		arrival
+		base string
+	}
+	var rest []arrived
+	last := f.lastUID()
+	for base := range f.fresh {
+		if r, ok := adopted[base]; ok && r.uid > last {
+			recs = append(recs, r)
+		} else {
+			rest = append(rest, arrived{arrivalOf(base), base})
+		}
+	}
+	slices.SortFunc(recs, func(a, b uidRecord) int { return int(int64(a.uid) - int64(b.uid)) })
+	slices.SortFunc(rest, func(a, b arrived) int {
+		if c := a.arrival.compare(b.arrival); c != 0 {
+			return c
+		}
+		return strings.Compare(a.base, b.base)
+	})
+	next := f.list.next()
+	for _, r := range rest {
+		recs = append(recs, uidRecord{uid: next, base: r.base})
+		next++
+	}
+	return recs
+}
+
+// lastUID is the highest UID in the state.
+func (f *Folder) lastUID() uint32 {
+	if n := len(f.state.chunks); n > 0 {
+		return f.state.chunks[n-1].last()
+	}
+	return 0
+}
+
+// sayArrived logs deliveries, one line each unless they are many.
+func (f *Folder) sayArrived(recs []uidRecord) {
+	const each = 10
+	if len(recs) > each {
+		f.log.Info("messages arrived", "count", len(recs), "last_uid", recs[len(recs)-1].uid)
+		return
+	}
+	for _, r := range recs {
+		f.log.Info("message arrived", "uid", r.uid)
+	}
+}
+
+// assignReadOnlyLocked: in a tree that cannot be written, UIDs that hold only
+// for now are given freely; where lasting ones are served, a new message waits for
+// another program to give it one.
+func (f *Folder) assignReadOnlyLocked(ctx context.Context) error {
+	adopted := map[string]uidRecord{}
+	if f.sticky {
+		if _, err := f.list.readTail(f.home, func(r uidRecord) { adopted[r.base] = r }); err != nil {
+			return err
+		}
+	}
+	var letters Flags
+	f.modSeq++
+	for _, r := range f.arrivals(adopted) {
+		if f.sticky {
+			if a, ok := adopted[r.base]; !ok || a.uid != r.uid {
+				continue
+			}
+		} else {
+			f.list.lastUID = r.uid
+		}
+		letters |= f.addKnown(r, f.fresh[r.base])
+		delete(f.fresh, r.base)
+	}
+	f.nameLettersLocked(letters)
+	return nil
+}
+
+// readTailLocked reads what other programs recorded since we last looked. The
+// caller holds the list's lock. When such a record names a file that no event
+// has told of yet, its event is under way: a barrier brings it.
+func (f *Folder) readTailLocked(ctx context.Context) (map[string]uidRecord, error) {
+	tail := make(map[string]uidRecord)
+	replaced, err := f.list.readTail(f.home, func(r uidRecord) { tail[r.base] = r })
+	if err != nil {
+		return nil, err
+	}
+	if replaced {
+		return f.followListLocked(ctx)
+	}
+	if err := f.awaitFilesLocked(ctx, tail); err != nil {
+		return nil, err
+	}
+	f.reassignedLocked(tail)
+	return tail, nil
+}
+
+func (f *Folder) awaitFilesLocked(ctx context.Context, tail map[string]uidRecord) error {
+	for base := range tail {
+		if _, ok := f.fresh[base]; ok {
+			continue
+		}
+		if _, _, _, ok := f.lookupBase(base); ok {
+			continue
+		}
+		if !f.watched {
+			return f.rescanLocked(ctx)
+		}
+		if err := f.barrier(ctx); err != nil {
+			return err
+		}
+		f.drainLocked()
+		f.dropVanishedFresh()
+		return nil
+	}
+	return nil
+}
+
+// reassignedLocked follows another program that gave a known message another
+// UID: to clients, the old one is expunged and a new one has come.
+func (f *Folder) reassignedLocked(records map[string]uidRecord) {
+	var gone []uint32
+	moved := make(map[string]*presence)
+	for base, r := range records {
+		uid, ci, ri, ok := f.lookupBase(base)
+		if !ok || uid == r.uid {
+			continue
+		}
+		p := f.odd[base]
+		if p == nil {
+			p = &presence{places: []place{f.currentPlace(ci, ri)}}
+		}
+		gone = append(gone, uid)
+		moved[base] = p
+	}
+	if f.dropLocked(gone) {
+		f.log.Warn("another program gave messages new UIDs", "count", len(gone))
+		for base, p := range moved {
+			f.fresh[base] = p
+		}
+	}
+}
+
+// followListLocked reads a list that was replaced as a whole. Messages that it
+// no longer names were given up by another program: they get new UIDs.
+func (f *Folder) followListLocked(ctx context.Context) (map[string]uidRecord, error) {
+	records := make(map[string]uidRecord)
+	list, err := readUIDList(f.home, uidlistName, func(r uidRecord) { records[r.base] = r })
+	if err != nil && !errors.Is(err, ErrDamaged) {
+		return nil, err
+	}
+	if err != nil || !list.persisted {
+		// Lost or damaged under us: what we know is the truth, so write it again.
+		f.log.Warn("the uid list was lost; it is written anew", "error", err)
+		f.list.persisted = false
+		return nil, f.rewriteListLocked(nil)
+	}
+	if list.uidValidity != f.list.uidValidity {
+		f.log.Warn("another program changed UIDVALIDITY", "from", f.list.uidValidity, "to", list.uidValidity)
+		f.vanishLocked()
+		return nil, ErrGone
+	}
+	list.uidNext = max(list.uidNext, f.list.next())
+	if list.modSeqMark < f.list.modSeqMark {
+		list.modSeqMark, list.untidy = f.list.modSeqMark, true
+	}
+	f.list = list
+	if err := f.awaitFilesLocked(ctx, records); err != nil {
+		return nil, err
+	}
+	for _, c := range f.state.chunks {
+		for i := range c.recs {
+			if base := c.base(i); records[base].uid == 0 {
+				records[base] = uidRecord{uid: maxUID} // any other than its own
+			}
+		}
+	}
+	f.reassignedLocked(records)
+	for base, r := range records {
+		if r.uid == maxUID {
+			delete(records, base)
+		}
+	}
+	return records, nil
+}
+
+// rereadListLocked follows the list where no lock can be taken.
+func (f *Folder) rereadListLocked(ctx context.Context) error {
+	tail := make(map[string]uidRecord)
+	replaced, err := f.list.readTail(f.home, func(r uidRecord) { tail[r.base] = r })
+	if err == nil && replaced {
+		f.vanishLocked() // the next Open reads it all
+	}
+	return err
+}
+
+// raiseMarkLocked keeps the mark in the list above every MODSEQ that clients
+// hear of. It takes the list's lock itself.
+func (f *Folder) raiseMarkLocked(ctx context.Context) error {
+	if !f.modSeqOut || f.modSeq <= f.list.modSeqMark || !f.writable {
+		return nil
+	}
+	lock, err := f.lockList(ctx)
+	if err != nil {
+		return err
+	}
+	defer lock.unlock()
+	return f.writeMarkLocked(ctx)
+}
+
+// writeMarkLocked is raiseMarkLocked for a caller who holds the list's lock.
+func (f *Folder) writeMarkLocked(ctx context.Context) error {
+	if !f.modSeqOut || f.modSeq <= f.list.modSeqMark || !f.writable {
+		return nil
+	}
+	if _, err := f.readTailLocked(ctx); err != nil {
+		return err
+	}
+	old := f.list.modSeqMark
+	f.list.modSeqMark = f.modSeq + modSeqStep
+	if err := f.rewriteListLocked(nil); err != nil {
+		f.list.modSeqMark = old
+		return err
+	}
+	return nil
+}

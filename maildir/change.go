@@ -1,0 +1,416 @@
+package maildir
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+)
+
+// slice is how many files one hold of the locks changes: long enough to make
+// locks and publications cheap, short enough for others to get their turn.
+const slice = 500
+
+// locateTries bounds how often a file is looked for that others keep renaming.
+const locateTries = 10
+
+// StoreOp says what STORE does with the flags it names.
+type StoreOp int
+
+// The forms of STORE: FLAGS, +FLAGS, -FLAGS.
+const (
+	StoreReplace StoreOp = iota
+	StoreAdd
+	StoreRemove
+)
+
+// Change is what one STORE asks for.
+type Change struct {
+	Op             StoreOp
+	Flags          Flags // system flags
+	Keywords       []string
+	UnchangedSince *uint64 // nil: unconditional (RFC 7162 section 3.1.3)
+}
+
+// StoreResult tells what became of the UIDs that were not simply changed.
+type StoreResult struct {
+	Snapshot *Snapshot // holds the change
+	Modified []uint32  // their MODSEQ is above UnchangedSince
+	Missing  []uint32  // expunged meanwhile
+}
+
+// Store changes flags of messages, UIDs ascending. What has been done when an
+// error comes stays done and is in the folder's snapshot.
+func (f *Folder) Store(ctx context.Context, uids []uint32, ch Change) (StoreResult, error) {
+	var res StoreResult
+	err := f.inSlices(ctx, uids, func(part []uint32) error {
+		letters, err := f.keywordLettersLocked(ctx, ch.Keywords, ch.Op != StoreRemove)
+		if err != nil {
+			return err
+		}
+		return f.storeSliceLocked(ctx, part, ch, letters, &res)
+	})
+	if err == nil {
+		err = f.syncDirs(inCur)
+	}
+	res.Snapshot = f.Snapshot()
+	return res, err
+}
+
+// inSlices calls do for parts of uids, holding the folder's mutex and the
+// list's lock, and publishes after each.
+func (f *Folder) inSlices(ctx context.Context, uids []uint32, do func(part []uint32) error) error {
+	for part := range slices.Chunk(uids, slice) {
+		if err := f.changeLocked(ctx, func() error { return do(part) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// changeLocked takes the folder's mutex and the list's lock, calls do, and
+// publishes what it did.
+func (f *Folder) changeLocked(ctx context.Context, do func() error) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.changeableLocked(); err != nil {
+		return err
+	}
+	lock, err := f.lockList(ctx)
+	if err != nil {
+		return err
+	}
+	defer lock.unlock()
+	f.drainLocked()
+	if _, err := f.readTailLocked(ctx); err != nil {
+		return err
+	}
+	before := f.modSeq
+	err = do()
+	if f.modSeq != before {
+		err = errors.Join(err, f.writeMarkLocked(ctx))
+	}
+	f.publishLocked()
+	return err
+}
+
+func (f *Folder) changeableLocked() error {
+	switch {
+	case f.gone || !f.stillThere():
+		f.vanishLocked()
+		return ErrGone
+	case !f.writable:
+		return fmt.Errorf("%s: %w", f.name, ErrReadOnly)
+	}
+	return nil
+}
+
+func (f *Folder) storeSliceLocked(ctx context.Context, uids []uint32, ch Change, letters Flags, res *StoreResult) error {
+	modSeq := f.modSeq + 1
+	for _, uid := range uids {
+		ci, ri, ok := f.state.locate(uid)
+		if !ok {
+			res.Missing = append(res.Missing, uid)
+			continue
+		}
+		rec := f.state.chunks[ci].recs[ri]
+		if ch.UnchangedSince != nil && rec.modSeq > *ch.UnchangedSince {
+			res.Modified = append(res.Modified, uid)
+			continue
+		}
+		next := ch.apply(rec.flags, letters)
+		if next == rec.flags&^flagNew {
+			continue
+		}
+		err := f.renameMessageLocked(ctx, uid, func(now Flags) Flags { return ch.apply(now, letters) }, modSeq)
+		if errors.Is(err, ErrExpunged) {
+			res.Missing = append(res.Missing, uid)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		f.modSeq = modSeq
+	}
+	return nil
+}
+
+// apply gives the flags after the change.
+func (ch *Change) apply(now, letters Flags) Flags {
+	now &^= flagNew
+	set := ch.Flags&System | letters
+	switch ch.Op {
+	case StoreAdd:
+		return now | set
+	case StoreRemove:
+		return now &^ set
+	}
+	return set
+}
+
+// renameMessageLocked gives a message's file the name for its new flags, in
+// cur/. Others may have renamed it meanwhile: then it is looked for. ErrExpunged if it is gone.
+func (f *Folder) renameMessageLocked(ctx context.Context, uid uint32, change func(Flags) Flags, modSeq uint64) error {
+	for range locateTries {
+		ci, ri, ok := f.state.locate(uid)
+		if !ok {
+			return ErrExpunged
+		}
+		at := f.currentPlace(ci, ri)
+		flags := change(f.state.chunks[ci].recs[ri].flags)
+		to := place{inCur, withFlags(at.name, flags)}
+		if len(to.name) > 255 {
+			return fmt.Errorf("%s: no room for more flags: %w", at.name, ErrTooMany)
+		}
+		var err error
+		if to != at {
+			err = f.dirOf(at.dir).moveTo(at.name, f.cur, to.name)
+		}
+		if err == nil {
+			if to != at {
+				f.expectLocked(at.dir, at.name, false)
+				f.expectLocked(to.dir, to.name, true)
+			}
+			c := f.state.own(ci)
+			c.setName(ri, to.name)
+			c.recs[ri].flags = flags &^ flagNew
+			c.recs[ri].modSeq = modSeq
+			f.ownRenameLocked(at, to)
+			return nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return wrapSys("rename", at.name, err)
+		}
+		if err := f.findAgainLocked(ctx); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("UID %d: %w: it keeps being renamed", uid, ErrBusy)
+}
+
+// ownRenameLocked keeps the set of present names of a base right.
+func (f *Folder) ownRenameLocked(from, to place) {
+	if p := f.odd[baseOf(from.name)]; p != nil {
+		p.set(from, false)
+		p.set(to, true)
+		if len(p.places) == 1 {
+			delete(f.odd, baseOf(from.name))
+		}
+	}
+}
+
+// findAgainLocked learns the names of files that others renamed just now, and
+// which are gone. It may publish.
+func (f *Folder) findAgainLocked(ctx context.Context) error {
+	if !f.watched {
+		return f.rescanLocked(ctx)
+	}
+	if err := f.barrier(ctx); err != nil {
+		return err
+	}
+	f.drainLocked()
+	if f.dirty {
+		return f.rescanLocked(ctx)
+	}
+	// All earlier events are seen: who is nameless now was nameless at the barrier.
+	f.followRenamesLocked()
+	f.expungeDoubtfulLocked(f.doubtLocked())
+	return nil
+}
+
+// keywordLettersLocked gives the letters of keywords, naming new ones if make is set.
+func (f *Folder) keywordLettersLocked(ctx context.Context, keywords []string, make bool) (Flags, error) {
+	var letters Flags
+	table, added := f.kw, false
+	for try := 0; ; try++ {
+		letters, table, added = 0, f.kw, false
+		missing := false
+		for _, k := range keywords {
+			if !validKeyword(k) {
+				return 0, fmt.Errorf("keyword %q: %w", k, ErrCannot)
+			}
+			l := table.letter(k)
+			if l == 0 && make {
+				missing = true
+				var ok bool
+				if table, l, ok = table.add(k); !ok {
+					return 0, fmt.Errorf("keyword %q: the folder has %d already: %w", k, maxLetters, ErrTooMany)
+				}
+				added = true
+			}
+			letters |= l
+		}
+		if !missing || try > 0 {
+			break
+		}
+		// Another program may have named it: read again before adding.
+		kw, seen, err := readKeywords(f.home)
+		if err != nil {
+			return 0, err
+		}
+		f.kw, f.kwSeen = kw.withUnknown(f.lettersInUse()), seen
+	}
+	if !added {
+		return letters, nil
+	}
+	seen, err := writeKeywords(ctx, f.store.lock, f.home, table, f.kwSeen)
+	if err != nil {
+		return 0, err
+	}
+	f.kw, f.kwSeen = table, seen
+	return letters, nil
+}
+
+// lettersInUse are those that any message has.
+func (f *Folder) lettersInUse() Flags {
+	var letters Flags
+	for _, c := range f.state.chunks {
+		for i := range c.recs {
+			letters |= c.recs[i].flags & allLetters
+		}
+	}
+	return letters
+}
+
+// CanAddKeyword tells whether a keyword that the folder does not know yet can be stored.
+func (s *Snapshot) CanAddKeyword() bool {
+	return slices.Contains(s.keywords.names[:], "")
+}
+
+// ClaimNew moves messages that lie in new/ to cur/, and gives the UIDs of those
+// it moved: whoever asks first is the one to show them as \Recent.
+func (f *Folder) ClaimNew(ctx context.Context, upTo uint32) ([]uint32, error) {
+	snap := f.Snapshot()
+	if snap.CountNew() == 0 || !snap.writable {
+		return nil, nil
+	}
+	var uids, claimed []uint32
+	for _, uid := range snap.NewUIDs() {
+		if uid < upTo {
+			uids = append(uids, uid)
+		}
+	}
+	err := f.inSlices(ctx, uids, func(part []uint32) error {
+		for _, uid := range part {
+			ci, ri, ok := f.state.locate(uid)
+			if !ok || f.state.chunks[ci].recs[ri].flags&flagNew == 0 {
+				continue
+			}
+			same := f.state.chunks[ci].recs[ri].modSeq
+			err := f.renameMessageLocked(ctx, uid, func(now Flags) Flags { return now &^ flagNew }, same)
+			if errors.Is(err, ErrExpunged) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			claimed = append(claimed, uid)
+		}
+		return nil
+	})
+	return claimed, err
+}
+
+// Expunge removes messages, UIDs ascending; only those with \Deleted if
+// onlyDeleted is set. The snapshot it returns lacks them.
+func (f *Folder) Expunge(ctx context.Context, uids []uint32, onlyDeleted bool) (*Snapshot, error) {
+	err := f.inSlices(ctx, uids, func(part []uint32) error {
+		return f.expungeSliceLocked(ctx, part, onlyDeleted)
+	})
+	if err == nil && len(uids) > 0 {
+		err = f.syncDirs(inCur)
+	}
+	return f.Snapshot(), err
+}
+
+func (f *Folder) expungeSliceLocked(ctx context.Context, uids []uint32, onlyDeleted bool) (err error) {
+	var gone []uint32
+	defer func() {
+		// What was removed must be told even when the rest failed.
+		still := gone[:0]
+		for _, u := range gone {
+			if _, _, ok := f.state.locate(u); ok {
+				still = append(still, u)
+			}
+		}
+		f.dropLocked(still)
+	}()
+	for _, uid := range uids {
+		for try := 0; ; try++ {
+			ci, ri, ok := f.state.locate(uid)
+			if !ok || onlyDeleted && f.state.chunks[ci].recs[ri].flags&Deleted == 0 {
+				break
+			}
+			at := f.currentPlace(ci, ri)
+			err := f.dirOf(at.dir).remove(at.name)
+			if err == nil {
+				f.expectLocked(at.dir, at.name, false)
+				f.forgetPlaceLocked(at)
+				gone = append(gone, uid)
+				break
+			}
+			if !errors.Is(err, fs.ErrNotExist) {
+				return wrapSys("remove", at.name, err)
+			}
+			if try == locateTries {
+				return fmt.Errorf("UID %d: %w: it keeps being renamed", uid, ErrBusy)
+			}
+			if err := f.findAgainLocked(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// forgetPlaceLocked: a second file of the same base, if there is one, is a new message now.
+func (f *Folder) forgetPlaceLocked(at place) {
+	base := baseOf(at.name)
+	p := f.odd[base]
+	if p == nil {
+		return
+	}
+	p.set(at, false)
+	delete(f.odd, base)
+	if len(p.places) > 0 {
+		f.fresh[base] = p
+	}
+}
+
+// syncDirs makes renames and removals durable against power loss.
+func (f *Folder) syncDirs(which ...subdir) error {
+	for _, s := range which {
+		if err := f.dirOf(s).sync(); err != nil {
+			return wrapSys("sync", f.name+"/"+s.String(), err)
+		}
+	}
+	return nil
+}
+
+// ExpungedSince lists the UIDs expunged after modSeq, ascending. ok is false
+// when the history does not reach back that far.
+func (f *Folder) ExpungedSince(modSeq uint64) (uids []uint32, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if modSeq < f.history.floor {
+		return nil, false
+	}
+	for _, e := range f.history.expunged {
+		if e.modSeq > modSeq {
+			uids = append(uids, e.uid)
+		}
+	}
+	slices.Sort(uids)
+	return uids, true
+}
+
+// TellModSeqs announces that clients will be told MODSEQs: from now on every
+// one told stays below the mark in the uid list, so that none is used again after a crash.
+func (f *Folder) TellModSeqs(ctx context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.modSeqOut = true
+	return f.raiseMarkLocked(ctx)
+}
+

@@ -1,0 +1,147 @@
+package maildir
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Dot locks as Dovecot makes them, so that both may write one tree: FILE.lock
+// is made with O_CREAT|O_EXCL and holds "pid:host". A lock is stale when it
+// names a dead process of this host (and is at least 2 s old), when it names
+// this very process (whose goroutines exclude each other by a mutex, so it is
+// left over from an earlier process with our number), or when neither it nor the file it
+// guards has changed for 120 s.
+const (
+	lockWait     = 10 * time.Second
+	lockStale    = 120 * time.Second
+	lockYoung    = 2 * time.Second
+	lockPollMin  = time.Millisecond
+	lockPollMax  = 100 * time.Millisecond
+	lockMaxOctet = 1024
+)
+
+type dotlock struct {
+	dir  *dir
+	name string // of the lock file
+	id   fileID
+}
+
+// locker makes dot locks for one host and process.
+type locker struct {
+	host  string
+	pid   int
+	clock func() time.Time
+}
+
+// lock takes the lock of the file named guarded in d. The caller holds the
+// mutex that keeps this process's goroutines off the same lock. The error is
+// ErrBusy after 10 s, ErrReadOnly where no file can be made.
+func (l locker) lock(ctx context.Context, d *dir, guarded string) (*dotlock, error) {
+	name := guarded + ".lock"
+	deadline := time.Now().Add(lockWait)
+	pause := lockPollMin
+	for {
+		f, err := d.create(name, d.filePerm())
+		if err == nil {
+			return l.fill(d, name, f)
+		}
+		if !errors.Is(err, fs.ErrExist) {
+			return nil, wrapSys("lock", name, err)
+		}
+		if l.breakStale(d, name, guarded) {
+			continue
+		}
+		if time.Now().After(deadline) {
+			return nil, fmt.Errorf("lock %s: held by %s: %w", name, l.holder(d, name), ErrBusy)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("lock %s: %w: %w", name, ErrBusy, ctx.Err())
+		case <-time.After(pause):
+		}
+		pause = min(pause*3/2+time.Millisecond, lockPollMax)
+	}
+}
+
+func (l locker) fill(d *dir, name string, f *os.File) (*dotlock, error) {
+	defer f.Close()
+	fi, err := f.Stat()
+	if err == nil {
+		_, err = fmt.Fprintf(f, "%d:%s", l.pid, l.host)
+		if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+			// The file's being there is the lock; a full disk must not keep mail from being deleted.
+			err = nil
+		}
+	}
+	if err != nil {
+		d.remove(name)
+		return nil, wrapSys("lock", name, err)
+	}
+	return &dotlock{dir: d, name: name, id: stampOf(fi).fileID}, nil
+}
+
+func (l locker) holder(d *dir, name string) string {
+	data, _, err := d.readFile(name, lockMaxOctet)
+	if err != nil || len(data) == 0 {
+		return "an unknown process"
+	}
+	return strconv.Quote(string(data))
+}
+
+// breakStale removes a stale lock and tells whether trying again at once is worth while.
+// Two processes may judge the same lock: each takes flock on the file it
+// judged and looks again, so that neither removes a newer lock of the other.
+func (l locker) breakStale(d *dir, name, guarded string) bool {
+	f, err := d.open(name)
+	if err != nil {
+		return errors.Is(err, fs.ErrNotExist)
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil || !l.stale(d, f, fi, guarded) {
+		return false
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return false
+	}
+	now, err := d.stat(name)
+	if err != nil || stampOf(now).fileID != stampOf(fi).fileID {
+		return true
+	}
+	return d.remove(name) == nil
+}
+
+func (l locker) stale(d *dir, f *os.File, fi fs.FileInfo, guarded string) bool {
+	var buf [lockMaxOctet]byte
+	n, _ := f.ReadAt(buf[:], 0)
+	pid, host, ok := strings.Cut(string(buf[:n]), ":")
+	age := l.clock().Sub(fi.ModTime())
+	if p, err := strconv.Atoi(strings.TrimSpace(pid)); ok && err == nil && p > 0 && host == l.host {
+		if p == l.pid {
+			return true
+		}
+		if age >= lockYoung && syscall.Kill(p, 0) == syscall.ESRCH {
+			return true
+		}
+	}
+	if age < lockStale {
+		return false
+	}
+	g, err := d.stat(guarded)
+	return err != nil || l.clock().Sub(g.ModTime()) >= lockStale
+}
+
+// unlock releases the lock, unless somebody broke it meanwhile.
+func (k *dotlock) unlock() {
+	fi, err := k.dir.stat(k.name)
+	if err == nil && stampOf(fi).fileID == k.id {
+		k.dir.remove(k.name)
+	}
+}

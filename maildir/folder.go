@@ -1,0 +1,334 @@
+package maildir
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io/fs"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Folder is one open folder, shared by all sessions of the process. Reading
+// its state, Snapshot, takes no lock. It is safe for concurrent use.
+type Folder struct {
+	tree    *Tree
+	store   *Store
+	name    string
+	dirName string
+	log     *slog.Logger
+
+	// Set while loading, before loaded is closed; then constant.
+	home, new, cur, tmp *dir
+	watched             bool
+	loaded              chan struct{}
+	loadErr             error
+
+	queue *queue
+	snap  atomic.Pointer[Snapshot]
+	once  sync.Once // loading
+	stop  context.CancelFunc
+	done  chan struct{} // closed when the pump has ended; nil without a pump
+
+	refs      int           // guarded by store.mu: users
+	idleElem  *list.Element // guarded by store.mu: in store.idle
+	idleSince time.Time     // guarded by store.mu
+
+	subMu sync.Mutex
+	subs  map[chan struct{}]struct{} // guarded by subMu
+
+	// mu guards what follows. It is also what keeps this process's goroutines
+	// off the folder's dot lock, which is only ever taken with mu held.
+	mu     sync.Mutex
+	state  builder
+	bases  baseIndex
+	list   uidList
+	kw     *keywordTable
+	kwSeen stamp
+
+	odd      map[string]*presence // known bases whose present names are not just the record's
+	fresh    map[string]*presence // bases without a UID yet
+	expected map[event]int        // events that our own changes will cause
+	dirty    bool                 // events were lost: nothing is expunged before a whole scan
+	scanned  [2]stamp             // new/ and cur/ before the last polling scan
+	retryAt  time.Time            // after a failed attempt to give UIDs
+	spare    []event              // the queue's other buffer
+
+	modSeq    uint64 // the highest given
+	modSeqOut bool   // clients are told MODSEQs: the mark in the list must stay above
+	history   history
+	gone      bool
+	writable  bool
+	sticky    bool
+	saidError string // the last failure logged, so that a lasting one is logged once
+}
+
+// place is where a name was seen.
+type place struct {
+	dir  subdir
+	name string
+}
+
+// presence is the set of names that a base has now.
+type presence struct {
+	places []place
+}
+
+func (p *presence) has(at place) bool {
+	for _, q := range p.places {
+		if q == at {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *presence) set(at place, present bool) {
+	for i, q := range p.places {
+		if q == at {
+			if !present {
+				p.places = append(p.places[:i], p.places[i+1:]...)
+			}
+			return
+		}
+	}
+	if present {
+		p.places = append(p.places, at)
+	}
+}
+
+func newFolder(t *Tree, name, dirName string) *Folder {
+	return &Folder{
+		tree: t, store: t.store, name: name, dirName: dirName,
+		log:      t.store.log.With("folder", t.fullPath(dirName)),
+		loaded:   make(chan struct{}),
+		queue:    newQueue(),
+		subs:     make(map[chan struct{}]struct{}),
+		bases:    newBaseIndex(),
+		odd:      make(map[string]*presence),
+		fresh:    make(map[string]*presence),
+		expected: make(map[event]int),
+	}
+}
+
+// Name is the folder's name when it was opened.
+func (f *Folder) Name() string { return f.name }
+
+// Snapshot is the newest state.
+func (f *Folder) Snapshot() *Snapshot { return f.snap.Load() }
+
+// Subscribe sends a token to ch, never blocking, after each new snapshot. It
+// returns the function that ends this.
+func (f *Folder) Subscribe(ch chan struct{}) (cancel func()) {
+	f.subMu.Lock()
+	f.subs[ch] = struct{}{}
+	f.subMu.Unlock()
+	return func() {
+		f.subMu.Lock()
+		delete(f.subs, ch)
+		f.subMu.Unlock()
+	}
+}
+
+func (f *Folder) notify() {
+	f.subMu.Lock()
+	defer f.subMu.Unlock()
+	for ch := range f.subs {
+		select {
+		case ch <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Close gives back one Open. The folder stays in memory for a while.
+func (f *Folder) Close() {
+	s := f.store
+	s.mu.Lock()
+	f.refs--
+	var drop bool
+	if f.refs == 0 && !s.closed {
+		snap := f.snap.Load()
+		if snap == nil || snap.gone || f.tree.folders[f.dirName] != f {
+			s.forgetLocked(f)
+			drop = true
+		} else {
+			f.idleSince = s.opt.Clock()
+			f.idleElem = s.idle.PushBack(f)
+		}
+	}
+	s.mu.Unlock()
+	if drop {
+		f.unload()
+	}
+}
+
+// unload ends the pump and closes the directories.
+func (f *Folder) unload() {
+	f.once.Do(func() { f.loadErr = ErrClosed; close(f.loaded) })
+	<-f.loaded
+	if f.done != nil {
+		f.stop()
+		<-f.done
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, d := range []*dir{f.new, f.cur} {
+		if d != nil && f.watched {
+			f.store.watch.drop(d)
+		}
+	}
+	f.closeDirs()
+}
+
+func (f *Folder) closeDirs() {
+	for _, d := range []*dir{f.new, f.cur, f.tmp, f.home} {
+		d.close()
+	}
+	f.new, f.cur, f.tmp, f.home = nil, nil, nil, nil
+}
+
+// dirOf gives the open directory of a place.
+func (f *Folder) dirOf(s subdir) *dir {
+	if s == inNew {
+		return f.new
+	}
+	return f.cur
+}
+
+// stillThere tells whether the folder's path still leads to this folder.
+func (f *Folder) stillThere() bool {
+	id, err := f.tree.identity(f.dirName)
+	if err != nil {
+		return !errors.Is(err, fs.ErrNotExist)
+	}
+	return id == f.home.id && !f.Snapshot().gone
+}
+
+// vanish marks the folder gone: its sessions say BYE, a new Open looks anew.
+func (f *Folder) vanish() {
+	s := f.store
+	s.mu.Lock()
+	if f.tree.folders[f.dirName] == f {
+		delete(f.tree.folders, f.dirName)
+	}
+	s.mu.Unlock()
+	f.mu.Lock()
+	f.vanishLocked()
+	f.mu.Unlock()
+}
+
+func (f *Folder) vanishLocked() {
+	if f.gone {
+		return
+	}
+	f.gone = true
+	f.publishLocked()
+}
+
+// publishLocked makes the working state what everybody sees.
+func (f *Folder) publishLocked() {
+	chunks, starts := f.state.freeze()
+	f.snap.Store(&Snapshot{
+		chunks: chunks, starts: starts, n: f.state.n, keywords: f.kw,
+		uidValidity: f.list.uidValidity, uidNext: f.list.next(), guid: f.list.guid,
+		modSeq: f.modSeq, sticky: f.sticky, writable: f.writable, gone: f.gone,
+	})
+	f.notify()
+}
+
+// currentPlace is where the record of a known UID says its file is.
+func (f *Folder) currentPlace(ci, ri int) place {
+	c := f.state.chunks[ci]
+	at := place{inCur, c.name(ri)}
+	if c.recs[ri].flags&flagNew != 0 {
+		at.dir = inNew
+	}
+	return at
+}
+
+// baseIndex finds a UID by base name in little memory: by the name's hash, and by
+// the name itself for the few whose hashes collide.
+type baseIndex struct {
+	seed   maphash.Seed
+	byHash map[uint64]uint32
+	clash  map[string]uint32
+}
+
+func newBaseIndex() baseIndex {
+	return baseIndex{seed: maphash.MakeSeed(), byHash: make(map[uint64]uint32)}
+}
+
+func (x *baseIndex) add(base string, uid uint32) {
+	h := maphash.String(x.seed, base)
+	if _, taken := x.byHash[h]; !taken {
+		x.byHash[h] = uid
+		return
+	}
+	if x.clash == nil {
+		x.clash = make(map[string]uint32)
+	}
+	x.clash[base] = uid
+}
+
+func (x *baseIndex) remove(base string, uid uint32) {
+	if x.clash[base] == uid {
+		delete(x.clash, base)
+		return
+	}
+	if h := maphash.String(x.seed, base); x.byHash[h] == uid {
+		delete(x.byHash, h)
+	}
+}
+
+// lookupBase gives the UID of a known base and where its record is.
+func (f *Folder) lookupBase(base string) (uid uint32, ci, ri int, ok bool) {
+	uid, ok = f.bases.clash[base]
+	if !ok {
+		uid, ok = f.bases.byHash[maphash.String(f.bases.seed, base)]
+	}
+	if !ok {
+		return 0, 0, 0, false
+	}
+	ci, ri, ok = f.state.locate(uid)
+	if !ok || !f.state.chunks[ci].hasBase(ri, base) {
+		return 0, 0, 0, false
+	}
+	return uid, ci, ri, true
+}
+
+// fail logs a failure that concerns the folder, once as long as it is the same.
+func (f *Folder) fail(what string, err error) {
+	if msg := fmt.Sprint(what, err); f.saidError != msg {
+		f.saidError = msg
+		f.log.Error(what, "error", err)
+	}
+}
+
+// history remembers expunged UIDs, so that a client that was away can be told.
+type history struct {
+	floor    uint64 // nothing is known of what was expunged at or below
+	expunged []expungedUID
+}
+
+type expungedUID struct {
+	modSeq uint64
+	uid    uint32
+}
+
+const maxHistory = 1 << 16 // expunged UIDs kept
+
+func (h *history) add(modSeq uint64, uids []uint32) {
+	for _, u := range uids {
+		h.expunged = append(h.expunged, expungedUID{modSeq, u})
+	}
+	if over := len(h.expunged) - maxHistory; over > 0 {
+		over = max(over, maxHistory/4) // not at every expunge
+		h.floor = h.expunged[over-1].modSeq
+		h.expunged = append([]expungedUID(nil), h.expunged[over:]...)
+	}
+}

@@ -1,0 +1,276 @@
+package maildir
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"time"
+)
+
+// modSeqStep is how far the mark in the uid list is set ahead of the highest
+// MODSEQ, so that it is rarely written.
+const modSeqStep = 1 << 20
+
+// loadOnce reads the folder for the first time and starts its pump.
+func (f *Folder) loadOnce(ctx context.Context) {
+	f.once.Do(func() {
+		f.mu.Lock()
+		f.loadErr = f.loadLocked(ctx)
+		f.mu.Unlock()
+		if f.loadErr != nil {
+			f.store.mu.Lock()
+			if f.tree.folders[f.dirName] == f {
+				delete(f.tree.folders, f.dirName) // the next Open tries again
+			}
+			f.store.mu.Unlock()
+		} else {
+			var pctx context.Context
+			pctx, f.stop = context.WithCancel(f.store.ctx)
+			f.done = make(chan struct{})
+			go f.pump(pctx)
+		}
+		close(f.loaded)
+	})
+}
+
+func (f *Folder) loadLocked(ctx context.Context) error {
+	if err := f.openDirs(); err != nil {
+		return err
+	}
+	f.watched = f.watch()
+	kw, seen, err := readKeywords(f.home)
+	if err != nil {
+		return err
+	}
+	f.kw, f.kwSeen = kw, seen
+	files, err := f.readFiles(ctx)
+	if err != nil {
+		return err
+	}
+	f.writable, f.sticky = true, true
+	lock, err := f.lockList(ctx)
+	switch {
+	case errors.Is(err, ErrReadOnly):
+		f.writable = false
+	case err != nil:
+		return err
+	default:
+		defer lock.unlock()
+	}
+	return f.adoptLocked(ctx, files)
+}
+
+func (f *Folder) lockList(ctx context.Context) (*dotlock, error) {
+	return f.store.lock.lock(ctx, f.home, uidlistName)
+}
+
+// openDirs opens the folder's directories; missing ones are made.
+func (f *Folder) openDirs() (err error) {
+	top := f.tree.top
+	if f.dirName == inboxDir {
+		f.home, err = top.openDir(".")
+	} else {
+		f.home, err = top.openDir(f.dirName)
+	}
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%q: %w", f.name, ErrNoFolder)
+		}
+		return wrapSys("open", f.name, err)
+	}
+	for _, sub := range []struct {
+		name string
+		dir  **dir
+	}{{"tmp", &f.tmp}, {"new", &f.new}, {"cur", &f.cur}} {
+		*sub.dir, err = f.home.openDir(sub.name)
+		if errors.Is(err, fs.ErrNotExist) {
+			if err = f.home.mkdir(sub.name); err == nil || errors.Is(err, fs.ErrExist) {
+				*sub.dir, err = f.home.openDir(sub.name)
+			}
+		}
+		if err != nil {
+			return wrapSys("open", f.tree.fullPath(f.dirName)+"/"+sub.name, err)
+		}
+	}
+	return nil
+}
+
+// watch asks for events; without them the folder is polled.
+func (f *Folder) watch() bool {
+	w := f.store.watch
+	if w == nil || w.add(f.new, f.queue, inNew) != nil {
+		return false
+	}
+	if w.add(f.cur, f.queue, inCur) != nil {
+		w.drop(f.new)
+		return false
+	}
+	return true
+}
+
+// adoptLocked builds the first state from the files found and the uid list.
+// Unless the tree is read-only the caller holds the list's lock.
+func (f *Folder) adoptLocked(ctx context.Context, files map[string]*presence) error {
+	known := make(map[string]uidRecord, len(files))
+	list, err := f.readList(func(r uidRecord) {
+		if _, ok := files[r.base]; ok {
+			if _, twice := known[r.base]; twice {
+				f.list.untidy = true // the later line counts
+			}
+			known[r.base] = r
+		}
+	})
+	if err != nil && !errors.Is(err, ErrDamaged) {
+		return err
+	}
+	if err != nil {
+		// No UID in the file can be trusted: a new UIDVALIDITY says so to all clients.
+		f.log.Error("the uid list is damaged: new UIDs are given", "error", err)
+		clear(known)
+		list = uidList{}
+	}
+	list.untidy = list.untidy || f.list.untidy
+	f.list = list
+	if err := f.validityLocked(len(known) < len(files)); err != nil {
+		return err
+	}
+	recs := make([]uidRecord, 0, len(files))
+	for base := range files {
+		if r, ok := known[base]; ok {
+			recs = append(recs, r)
+		}
+	}
+	slices.SortFunc(recs, func(a, b uidRecord) int { return int(int64(a.uid) - int64(b.uid)) })
+	f.modSeq = f.list.modSeqMark + 1
+	f.history.floor = f.modSeq
+	var letters Flags
+	for i, r := range recs {
+		if i > 0 && recs[i-1].uid == r.uid {
+			f.fresh[r.base] = files[r.base] // two names, one UID: the second gets its own
+			f.list.untidy = true
+			continue
+		}
+		letters |= f.addKnown(r, files[r.base])
+	}
+	for base, p := range files {
+		if _, ok := known[base]; !ok {
+			f.fresh[base] = p
+		}
+	}
+	f.kw = f.kw.withUnknown(letters)
+	if err := f.assignLocked(ctx, true); errors.Is(err, ErrNoSpace) {
+		f.fail("giving UIDs to new messages", err) // what has a UID is served all the same
+	} else if err != nil {
+		return err
+	}
+	if f.writable && (f.list.untidy || !f.list.persisted) {
+		if err := f.rewriteListLocked(nil); err != nil && !errors.Is(err, ErrNoSpace) {
+			return err
+		}
+	}
+	f.publishLocked()
+	return nil
+}
+
+// readList reads Dovecot's list, or adopts Courier's.
+func (f *Folder) readList(each func(uidRecord)) (uidList, error) {
+	l, err := readUIDList(f.home, uidlistName, each)
+	if err != nil || l.persisted {
+		return l, err
+	}
+	if l, err = readUIDList(f.home, courierUIDDB, each); err != nil || !l.persisted {
+		return uidList{}, nil // unreadable or none: the folder is new to us
+	}
+	l.persisted, l.untidy = false, true
+	return l, nil
+}
+
+// validityLocked sees to it that there is a UIDVALIDITY.
+func (f *Folder) validityLocked(unlisted bool) error {
+	now := f.store.opt.Clock()
+	if !f.writable && (unlisted || f.list.uidValidity == 0) {
+		// Nothing can be written: these UIDs hold for as long as the folder is open, and clients are told so.
+		f.list = uidList{uidHeader: uidHeader{uidValidity: uint32(now.Unix()), uidNext: max(f.list.next(), 1), guid: newGUID()}}
+		f.sticky = false
+		return nil
+	}
+	if f.list.uidValidity != 0 {
+		return nil
+	}
+	v, err := nextUIDValidity(f.tree.top, now)
+	if err != nil {
+		return err
+	}
+	f.list.uidHeader = uidHeader{uidValidity: v, uidNext: 1, guid: newGUID()}
+	return nil
+}
+
+// addKnown adds a message of the uid list to the state and gives its letters.
+func (f *Folder) addKnown(r uidRecord, p *presence) Flags {
+	at := p.places[0]
+	flags := flagsOf(at.name)
+	size := int64(-1)
+	if w, ok := r.field('W'); ok {
+		size = parseSize(w)
+	}
+	f.addMessage(r.uid, at, flags, size)
+	if len(p.places) > 1 {
+		f.odd[r.base] = p
+	}
+	return flags
+}
+
+func parseSize(s string) int64 {
+	digits, rest := leadingDigits(s)
+	if digits == "" || rest != "" || len(digits) > 18 {
+		return -1
+	}
+	n := int64(0)
+	for _, c := range digits {
+		n = n*10 + int64(c-'0')
+	}
+	return n
+}
+
+// addMessage appends a message to the state; its UID is above all others.
+func (f *Folder) addMessage(uid uint32, at place, flags Flags, size int64) {
+	if at.dir == inNew {
+		flags |= flagNew
+	}
+	f.state.append(newMessage{uid: uid, name: at.name, flags: flags, modSeq: f.modSeq, size: size})
+	f.bases.add(baseOf(at.name), uid)
+}
+
+// rewriteListLocked writes the whole list: the records of all messages, with
+// what other programs noted about them, and more. The caller holds the lock.
+func (f *Folder) rewriteListLocked(more []uidRecord) error {
+	ext := make(map[string]uidRecord)
+	if f.list.persisted {
+		// An error here loses notes of other programs, not UIDs: those are in the state.
+		readUIDList(f.home, uidlistName, func(r uidRecord) {
+			if r.ext != "" {
+				ext[r.base] = r
+			}
+		})
+	}
+	recs := make([]uidRecord, 0, f.state.n+len(more))
+	for _, c := range f.state.chunks {
+		for i := range c.recs {
+			r := uidRecord{uid: c.recs[i].uid, base: c.base(i)}
+			if old, ok := ext[r.base]; ok && old.uid == r.uid {
+				r.ext = old.ext
+			}
+			recs = append(recs, r)
+		}
+	}
+	recs = append(recs, more...)
+	if n := len(recs); n > 0 {
+		f.list.lastUID = max(f.list.lastUID, recs[n-1].uid)
+	}
+	return f.list.rewrite(f.home, recs)
+}
+
+// unixNano is a time in nanoseconds since 1970.
+func unixNano(n int64) time.Time { return time.Unix(0, n) }

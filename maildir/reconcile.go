@@ -1,0 +1,377 @@
+package maildir
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
+	"time"
+)
+
+// This file keeps a folder's state exact while others rename its files. The
+// rules, which the storm test holds it to:
+//
+//  1. new/ and cur/ are watched before they are first read.
+//  2. An event sets or clears exactly its name; the event of an own change is
+//     expected and passed over.
+//  3. A flag change learnt from an event is told only if the name is there now.
+//  4. A base name with no name present is in doubt, not expunged.
+//  5. A barrier (watch.go) proves that all earlier events have been seen.
+//  6. In doubt before a barrier, nameless after it, and not on disk: expunged.
+//  7. A scan's answer holds for the names that no event touched from before the
+//     reading began until a barrier after it ended.
+//  8. Lost events make the folder dirty: no expunge until a whole scan.
+//  9. Without events each directory is read in one system call, in the order new,
+//     cur, new: absent from all means expunged.
+//  10. Where even that is not to be had, absence counts only if the directories'
+//     times stood still meanwhile.
+
+// assignRetry is how long a failed attempt to give UIDs rests.
+const assignRetry = 2 * time.Second
+
+// pump keeps the state up to date until ctx ends.
+func (f *Folder) pump(ctx context.Context) {
+	defer close(f.done)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-f.queue.wake:
+		}
+		look := f.queue.takeLook()
+		f.mu.Lock()
+		if f.gone {
+			f.mu.Unlock()
+			continue
+		}
+		if look && !f.stillThere() {
+			f.vanishLocked()
+			f.mu.Unlock()
+			continue
+		}
+		if look && (!f.watched || f.dirty) {
+			f.refreshLocked(ctx)
+		} else {
+			f.settleLocked(ctx)
+		}
+		f.mu.Unlock()
+	}
+}
+
+// Sync returns a snapshot that holds everything others did before the call.
+// ErrGone when the folder's path no longer leads here.
+func (f *Folder) Sync(ctx context.Context) (*Snapshot, error) {
+	if f.Snapshot().gone {
+		return f.Snapshot(), ErrGone
+	}
+	if !f.stillThere() {
+		f.vanish()
+		return f.Snapshot(), ErrGone
+	}
+	if f.watched {
+		if err := f.barrier(ctx); err != nil {
+			return nil, err
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.refreshLocked(ctx); err != nil {
+		return nil, err
+	}
+	if f.gone {
+		return f.Snapshot(), ErrGone
+	}
+	return f.Snapshot(), nil
+}
+
+// noSuchName cannot be a message's: programs hide their files with a dot.
+const noSuchName = ".postroom-barrier"
+
+// barrier is rule 5. The removals take the directories' locks, so a rename that
+// is half done in the kernel has queued its events when they return.
+func (f *Folder) barrier(ctx context.Context) error {
+	f.new.remove(noSuchName)
+	f.cur.remove(noSuchName)
+	return f.store.watch.barrier(ctx)
+}
+
+// refreshLocked brings the state up to date; a watched folder's caller has passed a barrier.
+func (f *Folder) refreshLocked(ctx context.Context) error {
+	if f.gone {
+		return ErrGone
+	}
+	if !f.watched {
+		if err := f.pollLocked(ctx); err != nil {
+			return err
+		}
+	}
+	if err := f.checkListLocked(ctx); err != nil {
+		f.fail("reading the uid list", err)
+	}
+	return f.settleLocked(ctx)
+}
+
+// settleLocked applies what events said, and publishes what came of it.
+func (f *Folder) settleLocked(ctx context.Context) error {
+	for {
+		f.drainLocked()
+		if f.dirty {
+			if err := f.rescanLocked(ctx); err != nil {
+				f.fail("reading the folder", err)
+				return err
+			}
+			continue
+		}
+		changed := f.followRenamesLocked()
+		doubt := f.doubtLocked()
+		if len(doubt) > 0 && f.watched {
+			if changed {
+				f.publishLocked()
+			}
+			if err := f.barrier(ctx); err != nil {
+				return err
+			}
+			f.drainLocked()
+			if f.dirty {
+				continue
+			}
+			changed = f.followRenamesLocked()
+			changed = f.expungeDoubtfulLocked(doubt) || changed
+		}
+		before := f.state.n
+		err := f.assignLocked(ctx, false)
+		if changed || f.state.n != before {
+			if merr := f.raiseMarkLocked(ctx); merr != nil {
+				f.fail("writing the MODSEQ mark", merr)
+			}
+			f.publishLocked()
+		}
+		return err
+	}
+}
+
+// drainLocked applies the waiting events to the sets of present names.
+func (f *Folder) drainLocked() {
+	for {
+		events, overflow := f.queue.take(f.spare)
+		f.spare = events
+		if overflow {
+			f.dirty = true
+			clear(f.expected)
+			return
+		}
+		if len(events) == 0 {
+			return
+		}
+		for _, e := range events {
+			if n := f.expected[e]; n > 0 {
+				if n == 1 {
+					delete(f.expected, e)
+				} else {
+					f.expected[e] = n - 1
+				}
+				continue
+			}
+			f.setPresentLocked(place{e.dir, e.name}, e.created)
+		}
+	}
+}
+
+// expectLocked announces the event of an own change that has been made.
+func (f *Folder) expectLocked(s subdir, name string, created bool) {
+	if f.watched {
+		f.expected[event{s, created, name}]++
+	}
+}
+
+// setPresentLocked notes that a name is there, or is not.
+func (f *Folder) setPresentLocked(at place, present bool) {
+	base := baseOf(at.name)
+	_, ci, ri, known := f.lookupBase(base)
+	if !known {
+		p := f.fresh[base]
+		if p == nil {
+			if !present {
+				return
+			}
+			p = &presence{}
+			f.fresh[base] = p
+		}
+		p.set(at, present)
+		if len(p.places) == 0 {
+			delete(f.fresh, base)
+		}
+		return
+	}
+	p := f.odd[base]
+	if p == nil {
+		now := f.currentPlace(ci, ri)
+		if (now == at) == present {
+			return
+		}
+		p = &presence{places: []place{now}}
+		f.odd[base] = p
+	}
+	p.set(at, present)
+	if len(p.places) == 1 && p.places[0] == f.currentPlace(ci, ri) {
+		delete(f.odd, base)
+	}
+}
+
+// followRenamesLocked gives records the names their files have now (rule 3).
+func (f *Folder) followRenamesLocked() (changed bool) {
+	modSeq := f.modSeq + 1
+	for base, p := range f.odd {
+		_, ci, ri, ok := f.lookupBase(base)
+		if !ok {
+			delete(f.odd, base)
+			continue
+		}
+		if len(p.places) == 0 || p.has(f.currentPlace(ci, ri)) {
+			continue
+		}
+		at := p.places[len(p.places)-1]
+		if !f.isMessage(at) {
+			continue // a later event tells where it went
+		}
+		changed = true
+		if f.renameRecordLocked(ci, ri, at, modSeq) {
+			f.modSeq = modSeq
+		}
+		if len(p.places) == 1 {
+			delete(f.odd, base)
+		}
+	}
+	return changed
+}
+
+// isMessage tells whether there is a regular file at a place.
+func (f *Folder) isMessage(at place) bool {
+	fi, err := f.dirOf(at.dir).stat(at.name)
+	return err == nil && fi.Mode().IsRegular()
+}
+
+// renameRecordLocked notes a message's new name and tells whether flags
+// changed with it, which then carry modSeq.
+func (f *Folder) renameRecordLocked(ci, ri int, at place, modSeq uint64) bool {
+	c := f.state.own(ci)
+	c.setName(ri, at.name)
+	r := &c.recs[ri]
+	flags := flagsOf(at.name)
+	f.nameLettersLocked(flags)
+	old := r.flags &^ flagNew
+	r.flags = flags
+	if at.dir == inNew {
+		r.flags |= flagNew
+	}
+	if old == flags {
+		return false
+	}
+	r.modSeq = modSeq
+	return true
+}
+
+// nameLettersLocked sees to it that every letter in use has a keyword.
+func (f *Folder) nameLettersLocked(flags Flags) {
+	if f.kw.missing(flags) == 0 {
+		return
+	}
+	if kw, seen, err := readKeywords(f.home); err == nil && seen != f.kwSeen {
+		f.kw, f.kwSeen = kw, seen // another program has named it
+	}
+	f.kw = f.kw.withUnknown(flags)
+}
+
+// doubtLocked lists the bases of messages with no name present.
+func (f *Folder) doubtLocked() []string {
+	var doubt []string
+	for base, p := range f.odd {
+		if len(p.places) == 0 {
+			doubt = append(doubt, base)
+		}
+	}
+	return doubt
+}
+
+// expungeDoubtfulLocked is rule 6. Looking on disk as well costs one call for
+// each expunged message and guards against an event that was not this folder's.
+func (f *Folder) expungeDoubtfulLocked(doubt []string) bool {
+	var gone []uint32
+	for _, base := range doubt {
+		p := f.odd[base]
+		uid, ci, ri, ok := f.lookupBase(base)
+		if p == nil || len(p.places) > 0 || !ok {
+			continue
+		}
+		if at := f.currentPlace(ci, ri); f.isMessage(at) {
+			delete(f.odd, base)
+			continue
+		}
+		gone = append(gone, uid)
+	}
+	return f.dropLocked(gone)
+}
+
+// dropLocked takes messages whose files are gone out of the state.
+func (f *Folder) dropLocked(uids []uint32) bool {
+	if len(uids) == 0 {
+		return false
+	}
+	slices.Sort(uids)
+	for _, uid := range uids {
+		if ci, ri, ok := f.state.locate(uid); ok {
+			base := f.state.chunks[ci].base(ri)
+			f.bases.remove(base, uid)
+			delete(f.odd, base)
+		}
+	}
+	f.state.remove(uids)
+	f.modSeq++
+	f.history.add(f.modSeq, uids)
+	return true
+}
+
+// pollLocked looks for changes where there are no events. Directories that
+// stood still since before the last scan need no reading.
+func (f *Folder) pollLocked(ctx context.Context) error {
+	sn, err1 := f.new.stamp()
+	sc, err2 := f.cur.stamp()
+	if err := errors.Join(err1, err2); err != nil {
+		return wrapSys("stat", f.name, err)
+	}
+	if f.scanned == [2]stamp{sn, sc} && f.settledStamp(sn) && f.settledStamp(sc) {
+		return nil
+	}
+	return f.rescanLocked(ctx)
+}
+
+// settledStamp tells whether a stamp is old enough that any later change must
+// show in it: kernels stamp in ticks, some file systems in whole seconds.
+func (f *Folder) settledStamp(s stamp) bool {
+	age := f.store.opt.Clock().UnixNano() - max(s.mtime, s.ctime)
+	return age > int64(2*time.Second)
+}
+
+// checkListLocked sees whether another program gave UIDs, and follows.
+func (f *Folder) checkListLocked(ctx context.Context) error {
+	if !f.list.persisted || !f.sticky {
+		return nil
+	}
+	fi, err := f.home.stat(uidlistName)
+	if err == nil && stampOf(fi) == f.list.stamp {
+		return nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return wrapSys("stat", uidlistName, err)
+	}
+	if !f.writable {
+		return f.rereadListLocked(ctx)
+	}
+	lock, err := f.lockList(ctx)
+	if err != nil {
+		return err
+	}
+	defer lock.unlock()
+	_, err = f.readTailLocked(ctx)
+	return err
+}

@@ -1,0 +1,214 @@
+package maildir
+
+import (
+	"context"
+	"fmt"
+	"syscall"
+	"time"
+)
+
+// scanAttempts bounds how often a scan is repeated because events were lost
+// or a reading was not whole while it ran.
+const scanAttempts = 20
+
+// readFiles gives the names present for each base (rules 7, 9 and 10).
+func (f *Folder) readFiles(ctx context.Context) (map[string]*presence, error) {
+	if f.watched {
+		return f.readWatched(ctx)
+	}
+	files, _, err := f.readUnwatched(ctx)
+	return files, err
+}
+
+// readWatched is rule 7: what events touched meanwhile is theirs to tell.
+func (f *Folder) readWatched(ctx context.Context) (map[string]*presence, error) {
+	for try := range scanAttempts {
+		if err := sleep(ctx, time.Duration(try)*time.Millisecond); err != nil {
+			return nil, err
+		}
+		f.queue.take(f.spare) // what happened before the reading, the reading sees
+		files := make(map[string]*presence)
+		if err := f.readInto(files, false, inNew, inCur); err != nil {
+			return nil, err
+		}
+		if err := f.barrier(ctx); err != nil {
+			return nil, err
+		}
+		events, overflow := f.queue.take(nil)
+		if overflow {
+			continue
+		}
+		for _, e := range events {
+			setFile(files, place{e.dir, e.name}, e.created)
+		}
+		return files, nil
+	}
+	return nil, fmt.Errorf("%s: events were lost in %d scans: %w", f.name, scanAttempts, ErrBusy)
+}
+
+func setFile(files map[string]*presence, at place, present bool) {
+	base := baseOf(at.name)
+	p := files[base]
+	if p == nil {
+		if !present {
+			return
+		}
+		p = &presence{}
+		files[base] = p
+	}
+	p.set(at, present)
+	if len(p.places) == 0 {
+		delete(files, base)
+	}
+}
+
+// readUnwatched is rules 9 and 10. absenceCounts tells whether a message that
+// was not found is gone.
+func (f *Folder) readUnwatched(ctx context.Context) (files map[string]*presence, absenceCounts bool, err error) {
+	for try := range scanAttempts {
+		if err := sleep(ctx, time.Duration(try)*time.Millisecond); err != nil {
+			return nil, false, err
+		}
+		before, err := f.stamps()
+		if err != nil {
+			return nil, false, err
+		}
+		files = make(map[string]*presence)
+		whole := true
+		for _, s := range []subdir{inNew, inCur, inNew} {
+			w, err := f.readOne(files, s, true)
+			if err != nil {
+				return nil, false, err
+			}
+			whole = whole && w
+		}
+		after, err := f.stamps()
+		if err != nil {
+			return nil, false, err
+		}
+		still := before == after
+		f.scanned = before
+		if still || whole && f.atomicReads() {
+			return files, true, nil
+		}
+	}
+	return files, false, nil
+}
+
+func (f *Folder) stamps() (s [2]stamp, err error) {
+	if s[inNew], err = f.new.stamp(); err == nil {
+		s[inCur], err = f.cur.stamp()
+	}
+	return s, wrapSys("stat", f.name, err)
+}
+
+func (f *Folder) readInto(files map[string]*presence, atomic bool, dirs ...subdir) error {
+	for _, s := range dirs {
+		if _, err := f.readOne(files, s, atomic); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readOne adds the names of one directory.
+func (f *Folder) readOne(files map[string]*presence, s subdir, atomic bool) (whole bool, err error) {
+	d := f.dirOf(s)
+	whole, err = d.readNames(atomic, func(name []byte, typ direntType) {
+		if !usable(name) {
+			return
+		}
+		n := string(name)
+		if typ != direntRegular {
+			if typ != direntUnknown {
+				return
+			}
+			if fi, err := d.stat(n); err != nil || !fi.Mode().IsRegular() {
+				return
+			}
+		}
+		base := baseOf(n)
+		p := files[base]
+		if p == nil {
+			p = &presence{places: make([]place, 0, 1)}
+			files[base] = p
+		}
+		if at := (place{s, n}); !p.has(at) {
+			p.places = append(p.places, at)
+		}
+	})
+	return whole, wrapSys("read", f.name+"/"+s.String(), err)
+}
+
+// atomicReads tells whether one getdents call on this file system sees a
+// directory as it was at one moment: the local ones, which hold its lock.
+func (f *Folder) atomicReads() bool {
+	const ext4, xfs, tmpfs, btrfs = 0xef53, 0x58465342, 0x01021994, 0x9123683e
+	var st syscall.Statfs_t
+	if err := syscall.Fstatfs(f.cur.fd, &st); err != nil {
+		return false
+	}
+	switch uint32(st.Type) {
+	case ext4, xfs, tmpfs, btrfs:
+		return true
+	}
+	return false
+}
+
+// rescanLocked reads the folder anew and makes the state agree.
+func (f *Folder) rescanLocked(ctx context.Context) error {
+	var files map[string]*presence
+	var err error
+	absenceCounts := true
+	if f.watched {
+		clear(f.expected)
+		files, err = f.readWatched(ctx)
+	} else {
+		files, absenceCounts, err = f.readUnwatched(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	f.dirty = false
+	var gone []uint32
+	clear(f.fresh)
+	clear(f.odd)
+	for _, c := range f.state.chunks {
+		for i := range c.recs {
+			base := c.base(i)
+			p := files[base]
+			delete(files, base)
+			at := place{inCur, c.name(i)}
+			if c.recs[i].flags&flagNew != 0 {
+				at.dir = inNew
+			}
+			switch {
+			case p == nil && absenceCounts:
+				gone = append(gone, c.recs[i].uid)
+			case p != nil && (len(p.places) != 1 || p.places[0] != at):
+				f.odd[base] = p
+			}
+		}
+	}
+	f.fresh = files
+	changed := f.followRenamesLocked()
+	if f.dropLocked(gone) || changed {
+		f.publishLocked()
+	}
+	return nil
+}
+
+// sleep waits, or returns ctx's error.
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

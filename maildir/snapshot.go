@@ -1,0 +1,283 @@
+package maildir
+
+import (
+	"sort"
+	"strings"
+)
+
+// Snapshot is the state of a folder at one moment: its messages in the order
+// of their UIDs. It is immutable and safe for concurrent use; an index is
+// 0-based, so a message's sequence number is its index plus one. What changed
+// between two moments is the Diff of their snapshots.
+type Snapshot struct {
+	chunks   []*chunk
+	starts   []uint32 // index of each chunk's first message
+	n        int
+	keywords *keywordTable
+
+	uidValidity, uidNext uint32
+	modSeq               uint64 // the highest; 0 where none is kept
+	guid                 string
+	sticky, writable     bool
+	gone                 bool // the folder is no longer there under its name
+}
+
+// Len is the number of messages.
+func (s *Snapshot) Len() int { return s.n }
+
+// UIDValidity and UIDNext are those of RFC 9051 section 2.3.1.1.
+func (s *Snapshot) UIDValidity() uint32 { return s.uidValidity }
+
+// UIDNext is the UID that the next message will get at the lowest.
+func (s *Snapshot) UIDNext() uint32 { return s.uidNext }
+
+// HighestModSeq is that of RFC 7162 section 3.1.2.1.
+func (s *Snapshot) HighestModSeq() uint64 { return s.modSeq }
+
+// GUID names the folder for ever, 32 hex digits, also when it is renamed.
+func (s *Snapshot) GUID() string { return s.guid }
+
+// Sticky tells whether UIDs will still be valid in a later session; it is
+// false in a tree without a uid list that cannot be written.
+func (s *Snapshot) Sticky() bool { return s.sticky }
+
+// Writable tells whether messages and flags can be changed.
+func (s *Snapshot) Writable() bool { return s.writable }
+
+// Gone tells that the folder was deleted, renamed or made anew; the messages
+// are those last seen.
+func (s *Snapshot) Gone() bool { return s.gone }
+
+// at gives the chunk and the record index of message i, which must be in range.
+func (s *Snapshot) at(i int) (*chunk, int) {
+	lo, hi := 0, len(s.starts)
+	for lo < hi {
+		if mid := int(uint(lo+hi) >> 1); int(s.starts[mid]) <= i {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return s.chunks[lo-1], i - int(s.starts[lo-1])
+}
+
+// UID of message i.
+func (s *Snapshot) UID(i int) uint32 { c, r := s.at(i); return c.recs[r].uid }
+
+// ModSeq of message i.
+func (s *Snapshot) ModSeq(i int) uint64 { c, r := s.at(i); return c.recs[r].modSeq }
+
+// Flags are the system flags of message i.
+func (s *Snapshot) Flags(i int) Flags { c, r := s.at(i); return c.recs[r].flags & System }
+
+// InNew tells whether message i still lies in new/.
+func (s *Snapshot) InNew(i int) bool { c, r := s.at(i); return c.recs[r].flags&flagNew != 0 }
+
+// Index gives the first message whose UID is at least uid; Len if none.
+func (s *Snapshot) Index(uid uint32) int {
+	ci := sort.Search(len(s.chunks), func(i int) bool { return s.chunks[i].last() >= uid })
+	if ci == len(s.chunks) {
+		return s.n
+	}
+	return int(s.starts[ci]) + s.chunks[ci].find(uid)
+}
+
+// Find gives the index of a UID.
+func (s *Snapshot) Find(uid uint32) (i int, ok bool) {
+	i = s.Index(uid)
+	return i, i < s.n && s.UID(i) == uid
+}
+
+// Keywords of message i, in the order of their letters, then the others.
+func (s *Snapshot) Keywords(i int) []string {
+	c, r := s.at(i)
+	var out []string
+	rec := &c.recs[r]
+	for n, name := range s.keywords.names {
+		if rec.flags&(1<<(letterShift+n)) != 0 && name != "" {
+			out = append(out, name)
+		}
+	}
+	return append(out, c.extra[rec.uid]...)
+}
+
+// HasKeyword tells whether message i has the keyword; case does not matter.
+func (s *Snapshot) HasKeyword(i int, keyword string) bool {
+	c, r := s.at(i)
+	if f := s.keywords.letter(keyword); f != 0 {
+		return c.recs[r].flags&f != 0
+	}
+	for _, k := range c.extra[c.recs[r].uid] {
+		if strings.EqualFold(k, keyword) {
+			return true
+		}
+	}
+	return false
+}
+
+// AllKeywords lists the keywords that are defined in the folder.
+func (s *Snapshot) AllKeywords() []string {
+	var out []string
+	for _, name := range s.keywords.names {
+		if name != "" {
+			out = append(out, name)
+		}
+	}
+	seen := make(map[string]bool)
+	for _, c := range s.chunks {
+		for _, kws := range c.extra {
+			for _, k := range kws {
+				if l := strings.ToLower(k); !seen[l] {
+					seen[l] = true
+					out = append(out, k)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// AppendFlags appends the flags of message i as they stand in a FETCH answer,
+// without parentheses and without \Recent. It does not allocate but for dst.
+func (s *Snapshot) AppendFlags(dst []byte, i int) []byte {
+	c, r := s.at(i)
+	rec := &c.recs[r]
+	start := len(dst)
+	for _, l := range systemLetters {
+		if rec.flags&l.flag != 0 {
+			dst = appendWord(dst, start, l.name)
+		}
+	}
+	if rec.flags&allLetters != 0 {
+		for n := range s.keywords.names {
+			if rec.flags&(1<<(letterShift+n)) != 0 && s.keywords.names[n] != "" {
+				dst = appendWord(dst, start, s.keywords.names[n])
+			}
+		}
+	}
+	if c.extra != nil {
+		for _, k := range c.extra[rec.uid] {
+			dst = appendWord(dst, start, k)
+		}
+	}
+	return dst
+}
+
+func appendWord(dst []byte, start int, w string) []byte {
+	if len(dst) > start {
+		dst = append(dst, ' ')
+	}
+	return append(dst, w...)
+}
+
+// Unseen counts messages without \Seen.
+func (s *Snapshot) Unseen() int {
+	n := 0
+	for _, c := range s.chunks {
+		n += int(c.unseen)
+	}
+	return n
+}
+
+// Deleted counts messages with \Deleted.
+func (s *Snapshot) Deleted() int {
+	n := 0
+	for _, c := range s.chunks {
+		n += int(c.deleted)
+	}
+	return n
+}
+
+// CountNew counts messages that still lie in new/.
+func (s *Snapshot) CountNew() int {
+	n := 0
+	for _, c := range s.chunks {
+		n += int(c.inNew)
+	}
+	return n
+}
+
+// NewUIDs lists the UIDs of messages in new/, ascending.
+func (s *Snapshot) NewUIDs() []uint32 {
+	var out []uint32
+	for _, c := range s.chunks {
+		if c.inNew == 0 {
+			continue
+		}
+		for i := range c.recs {
+			if c.recs[i].flags&flagNew != 0 {
+				out = append(out, c.recs[i].uid)
+			}
+		}
+	}
+	return out
+}
+
+// FirstUnseen gives the index of the first message without \Seen, or -1.
+func (s *Snapshot) FirstUnseen() int {
+	for ci, c := range s.chunks {
+		if c.unseen == 0 {
+			continue
+		}
+		for i := range c.recs {
+			if c.recs[i].flags&Seen == 0 {
+				return int(s.starts[ci]) + i
+			}
+		}
+	}
+	return -1
+}
+
+// Diff tells what happened between s and newer, a later snapshot of the same
+// folder: expunged gets the indices in s, ascending, of messages that are gone;
+// changed the indices in newer of messages in both whose flags changed.
+// Messages whose UID is at least s.UIDNext() are new. Either may be nil. Chunks
+// that both share are passed over.
+func (s *Snapshot) Diff(newer *Snapshot, expunged func(i int, uid uint32), changed func(i int)) {
+	var a, b cursor
+	a.s, b.s = s, newer
+	for a.valid() {
+		if a.r == 0 && b.r == 0 && b.valid() && a.s.chunks[a.c] == b.s.chunks[b.c] {
+			a.nextChunk()
+			b.nextChunk()
+			continue
+		}
+		ra := a.rec()
+		for b.valid() && b.rec().uid < ra.uid {
+			b.next() // cannot be: a UID below s.UIDNext() that s did not have
+		}
+		if !b.valid() || b.rec().uid > ra.uid {
+			if expunged != nil {
+				expunged(a.i, ra.uid)
+			}
+			a.next()
+			continue
+		}
+		if changed != nil && b.rec().modSeq != ra.modSeq {
+			changed(b.i)
+		}
+		a.next()
+		b.next()
+	}
+}
+
+// cursor walks a snapshot.
+type cursor struct {
+	s       *Snapshot
+	c, r, i int
+}
+
+func (k *cursor) valid() bool  { return k.c < len(k.s.chunks) }
+func (k *cursor) rec() *record { return &k.s.chunks[k.c].recs[k.r] }
+
+func (k *cursor) next() {
+	k.i++
+	if k.r++; k.r == len(k.s.chunks[k.c].recs) {
+		k.c, k.r = k.c+1, 0
+	}
+}
+
+func (k *cursor) nextChunk() {
+	k.i += len(k.s.chunks[k.c].recs) - k.r
+	k.c, k.r = k.c+1, 0
+}

@@ -1,0 +1,285 @@
+package maildir
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// testStore makes a store that ends with the test.
+func testStore(t testing.TB, opt Options) *Store {
+	t.Helper()
+	if opt.Logger == nil {
+		opt.Logger = slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	}
+	s := NewStore(opt)
+	t.Cleanup(s.Close)
+	return s
+}
+
+type testWriter struct{ t testing.TB }
+
+func (w testWriter) Write(p []byte) (int, error) {
+	w.t.Log(strings.TrimSpace(string(p)))
+	return len(p), nil
+}
+
+func testTree(t testing.TB, s *Store, path string) *Tree {
+	t.Helper()
+	tree, err := s.OpenTree(path, TreeOptions{Create: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(tree.Close)
+	return tree
+}
+
+func open(t testing.TB, tree *Tree, name string) *Folder {
+	t.Helper()
+	f, err := tree.Open(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func put(t testing.TB, path, content string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func flagsText(s *Snapshot, i int) string { return string(s.AppendFlags(nil, i)) }
+
+// dump shows a snapshot: UID, flags and place of each message.
+func dump(s *Snapshot) string {
+	var b strings.Builder
+	for i := range s.Len() {
+		where := "cur"
+		if s.InNew(i) {
+			where = "new"
+		}
+		fmt.Fprintf(&b, "%d %s (%s)\n", s.UID(i), where, flagsText(s, i))
+	}
+	return b.String()
+}
+
+func bothWays(t *testing.T, do func(t *testing.T, opt Options)) {
+	t.Run("watched", func(t *testing.T) { do(t, Options{}) })
+	t.Run("polled", func(t *testing.T) { do(t, Options{NoWatch: true, PollInterval: 20 * time.Millisecond}) })
+}
+
+func TestOutsideChanges(t *testing.T) {
+	bothWays(t, func(t *testing.T, opt Options) {
+		dir := filepath.Join(t.TempDir(), "Maildir")
+		s := testStore(t, opt)
+		tree := testTree(t, s, dir)
+		put(t, dir+"/new/1000.a.host", "Subject: a\n\nhello\n")
+		put(t, dir+"/cur/1001.b.host:2,S", "Subject: b\n\nhello\n")
+		put(t, dir+"/cur/1002.c.host", "Subject: c\n\nno info part\n")
+		f := open(t, tree, Inbox)
+		defer f.Close()
+		sync := func(want string) *Snapshot {
+			t.Helper()
+			snap, err := f.Sync(t.Context())
+			must(t, err)
+			if got := dump(snap); got != want {
+				t.Fatalf("got\n%swant\n%s", got, want)
+			}
+			return snap
+		}
+		first := sync("1 new ()\n2 cur (\\Seen)\n3 cur ()\n")
+		must(t, os.Rename(dir+"/cur/1001.b.host:2,S", dir+"/cur/1001.b.host:2,FS"))
+		put(t, dir+"/new/1003.d.host", "x\n\n")
+		second := sync("1 new ()\n2 cur (\\Flagged \\Seen)\n3 cur ()\n4 new ()\n")
+		if second.ModSeq(1) <= first.ModSeq(1) || second.ModSeq(0) != first.ModSeq(0) {
+			t.Error("MODSEQ did not follow the change")
+		}
+		must(t, os.Rename(dir+"/new/1000.a.host", dir+"/cur/1000.a.host:2,"))
+		must(t, os.Remove(dir+"/cur/1002.c.host"))
+		sync("1 cur ()\n2 cur (\\Flagged \\Seen)\n4 new ()\n")
+		if gone, ok := f.ExpungedSince(second.HighestModSeq()); !ok || len(gone) != 1 || gone[0] != 3 {
+			t.Errorf("expunged since: %v %v", gone, ok)
+		}
+		// The same base name again is a new message.
+		put(t, dir+"/cur/1002.c.host", "back\n")
+		sync("1 cur ()\n2 cur (\\Flagged \\Seen)\n4 new ()\n5 cur ()\n")
+	})
+}
+
+func TestOwnChanges(t *testing.T) {
+	bothWays(t, func(t *testing.T, opt Options) {
+		ctx := t.Context()
+		dir := filepath.Join(t.TempDir(), "Maildir")
+		tree := testTree(t, testStore(t, opt), dir)
+		must(t, tree.Create(ctx, "Work"))
+		put(t, dir+"/new/1000.a.host", "Subject: a\n\nhello\n")
+		put(t, dir+"/cur/1001.b.host:2,S", "Subject: b\n\nhello\n")
+		f, w := open(t, tree, Inbox), open(t, tree, "Work")
+		defer f.Close()
+		defer w.Close()
+		res, err := f.Store(ctx, []uint32{1, 2, 9}, Change{Op: StoreAdd, Flags: Flagged, Keywords: []string{"$Label1", "Junk"}})
+		must(t, err)
+		if got, want := dump(res.Snapshot), "1 cur (\\Flagged $Label1 Junk)\n2 cur (\\Flagged \\Seen $Label1 Junk)\n"; got != want {
+			t.Fatalf("got\n%s", got)
+		}
+		if fmt.Sprint(res.Missing) != "[9]" {
+			t.Error("missing", res.Missing)
+		}
+		if kw, _ := os.ReadFile(dir + "/dovecot-keywords"); string(kw) != "0 $Label1\n1 Junk\n" {
+			t.Errorf("keywords file %q", kw)
+		}
+		c, err := f.CopyTo(ctx, []uint32{1, 2}, w, true)
+		must(t, err)
+		if fmt.Sprint(c.From, c.To) != "[1 2] [1 2]" {
+			t.Error(c)
+		}
+		if got := dump(w.Snapshot()); got != "1 cur (\\Flagged $Label1 Junk)\n2 cur (\\Flagged \\Seen $Label1 Junk)\n" {
+			t.Error(got)
+		}
+		_, err = f.Store(ctx, []uint32{1}, Change{Op: StoreAdd, Flags: Deleted})
+		must(t, err)
+		snap, err := f.Expunge(ctx, []uint32{1, 2}, true)
+		must(t, err)
+		if got := dump(snap); got != "2 cur (\\Flagged \\Seen $Label1 Junk)\n" {
+			t.Error(got)
+		}
+		_, uids, err := CommitDeliveries(ctx, deliver(t, f, "Subject: x\r\n\r\nbody\r\n\rbare\n", Seen), deliver(t, f, "y\n", 0))
+		must(t, err)
+		if fmt.Sprint(uids) != "[3 4]" {
+			t.Error(uids)
+		}
+		snap, err = f.Sync(ctx)
+		must(t, err)
+		if got := dump(snap); got != "2 cur (\\Flagged \\Seen $Label1 Junk)\n3 cur (\\Seen)\n4 new ()\n" {
+			t.Error(got)
+		}
+		m, err := f.Open(ctx, 3)
+		must(t, err)
+		defer m.Close()
+		b := make([]byte, m.Size())
+		_, err = m.ReadAt(b, 0)
+		must(t, err)
+		if string(b) != "Subject: x\n\nbody\n\rbare\n" {
+			t.Errorf("%q", b)
+		}
+		if _, size, err := f.Info(ctx, 3, true); err != nil || size != int64(len("Subject: x\r\n\r\nbody\r\n\rbare\r\n")) {
+			t.Error(size, err)
+		}
+		claimed, err := f.ClaimNew(ctx, snap.UIDNext())
+		must(t, err)
+		if fmt.Sprint(claimed) != "[4]" || f.Snapshot().CountNew() != 0 {
+			t.Error(claimed)
+		}
+	})
+}
+
+func deliver(t testing.TB, f *Folder, text string, flags Flags) *Delivery {
+	t.Helper()
+	d, err := f.NewDelivery(DeliveryOptions{Flags: flags})
+	must(t, err)
+	_, err = d.Write([]byte(text))
+	must(t, err)
+	return d
+}
+
+// UIDs hold over restarts, whatever the uid list held beside them.
+func TestListSurvivesRestart(t *testing.T) {
+	ctx := context.Background()
+	dir := filepath.Join(t.TempDir(), "Maildir")
+	var before string
+	for round := range 3 {
+		s := NewStore(Options{})
+		tree, err := s.OpenTree(dir, TreeOptions{Create: true})
+		must(t, err)
+		f := open(t, tree, Inbox)
+		snap, err := f.Sync(ctx)
+		must(t, err)
+		got := fmt.Sprint(snap.UIDValidity(), snap.GUID(), "\n", dump(snap))
+		if round > 0 && got != before {
+			t.Fatalf("after restart\n%s\nbefore\n%s", got, before)
+		}
+		for i := range 3 {
+			put(t, fmt.Sprintf("%s/new/%d.x%d", dir, 2000+round, i), "m\n")
+		}
+		must(t, f.TellModSeqs(ctx))
+		snap, err = f.Sync(ctx)
+		must(t, err)
+		before = fmt.Sprint(snap.UIDValidity(), snap.GUID(), "\n", dump(snap))
+		f.Close()
+		tree.Close()
+		s.Close()
+	}
+}
+
+func TestFolderReplaced(t *testing.T) {
+	bothWays(t, func(t *testing.T, opt Options) {
+		ctx := t.Context()
+		dir := filepath.Join(t.TempDir(), "Maildir")
+		tree := testTree(t, testStore(t, opt), dir)
+		seen := map[uint32]bool{}
+		for range 3 {
+			must(t, tree.Create(ctx, "Work"))
+			f := open(t, tree, "Work")
+			if v := f.Snapshot().UIDValidity(); seen[v] {
+				t.Fatal("UIDVALIDITY used twice", v)
+			} else {
+				seen[v] = true
+			}
+			must(t, os.RemoveAll(dir+"/.Work"))
+			if _, err := f.Sync(ctx); !errors.Is(err, ErrGone) {
+				t.Error("after rm -r:", err)
+			}
+			f.Close()
+			must(t, os.MkdirAll(dir+"/.Work/cur", 0o700))
+			put(t, dir+"/.Work/cur/1.x:2,", "other\n")
+			g := open(t, tree, "Work")
+			if v := g.Snapshot().UIDValidity(); seen[v] || g.Snapshot().Len() != 1 {
+				t.Fatal("folder made anew:", v, g.Snapshot().Len())
+			} else {
+				seen[v] = true
+			}
+			must(t, tree.Rename(ctx, "Work", "Old"))
+			if !g.Snapshot().Gone() {
+				t.Error("renamed under a session, and it does not know")
+			}
+			g.Close()
+			must(t, tree.Delete(ctx, "Old"))
+		}
+	})
+}
+
+func TestReadOnlyTree(t *testing.T) {
+	if os.Getuid() == 0 {
+		t.Log("root writes everywhere: a file in the place of the lock directory stands for it")
+	}
+	dir := filepath.Join(t.TempDir(), "Maildir")
+	tree := testTree(t, testStore(t, Options{}), dir)
+	put(t, dir+"/cur/1000.a:2,S", "x\n")
+	f := open(t, tree, Inbox)
+	f.mu.Lock()
+	f.writable = false
+	f.publishLocked()
+	f.mu.Unlock()
+	defer f.Close()
+	if _, err := f.Store(t.Context(), []uint32{1}, Change{Op: StoreAdd, Flags: Flagged}); !errors.Is(err, ErrReadOnly) {
+		t.Error(err)
+	}
+	if _, err := f.NewDelivery(DeliveryOptions{}); !errors.Is(err, ErrReadOnly) {
+		t.Error(err)
+	}
+}

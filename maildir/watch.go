@@ -1,0 +1,349 @@
+package maildir
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// One fsnotify watcher serves the process. Its events are drained at once into
+// the queues of the folders they belong to; what a folder makes of them is the
+// folder's business. A directory is watched by its open descriptor, so events
+// are of the very directory that the folder reads, whatever its path is.
+//
+// A barrier proves that all earlier events are in the queues: a file made in a
+// private directory of the same watcher gives an event that the kernel queues
+// behind them.
+
+const (
+	barrierResend = 50 * time.Millisecond
+	maxQueue      = 1 << 18 // events one folder may have waiting; beyond: rescan
+)
+
+// event is what happened to one name.
+type event struct {
+	dir     subdir
+	created bool // else it is gone
+	name    string
+}
+
+// subdir is new/ or cur/.
+type subdir uint8
+
+const (
+	inNew subdir = iota
+	inCur
+)
+
+func (s subdir) String() string {
+	if s == inNew {
+		return "new"
+	}
+	return "cur"
+}
+
+// queue collects a folder's events until the folder takes them.
+type queue struct {
+	wake chan struct{} // capacity 1
+
+	mu       sync.Mutex
+	events   []event // guarded by mu
+	overflow bool    // guarded by mu: events were lost
+	selfGone bool    // guarded by mu: new/ or cur/ itself was removed
+	look     bool    // guarded by mu: time to poll, or to see whether the folder is still there
+}
+
+func newQueue() *queue { return &queue{wake: make(chan struct{}, 1)} }
+
+func (q *queue) put(e event) {
+	q.mu.Lock()
+	if len(q.events) >= maxQueue {
+		q.events, q.overflow = nil, true
+	} else if !q.overflow {
+		q.events = append(q.events, e)
+	}
+	q.mu.Unlock()
+	q.poke()
+}
+
+func (q *queue) lost() {
+	q.mu.Lock()
+	q.events, q.overflow = nil, true
+	q.mu.Unlock()
+	q.poke()
+}
+
+func (q *queue) poke() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// pokePoll asks the folder to look at its directories itself.
+func (q *queue) pokePoll() {
+	q.mu.Lock()
+	q.look = true
+	q.mu.Unlock()
+	q.poke()
+}
+
+// takeLook tells, once, whether the folder was asked to look.
+func (q *queue) takeLook() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	look := q.look || q.selfGone
+	q.look, q.selfGone = false, false
+	return look
+}
+
+// take gives what is waiting. buf, emptied, becomes the queue's next buffer.
+func (q *queue) take(buf []event) (events []event, overflow bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	events, overflow = q.events, q.overflow
+	q.events, q.overflow = buf[:0], false
+	return events, overflow
+}
+
+// target is one watched directory.
+type target struct {
+	queue *queue
+	dir   subdir
+}
+
+// watcher owns the fsnotify watcher and the goroutine that drains it.
+type watcher struct {
+	log  *slog.Logger
+	fs   *fsnotify.Watcher
+	priv string // directory of the barrier files
+	done chan struct{}
+
+	mu       sync.Mutex
+	targets  map[string]target        // guarded by mu: by watched path
+	barriers map[uint64]chan struct{} // guarded by mu
+	seq      uint64                   // guarded by mu
+	full     bool                     // guarded by mu: out of watches, said so
+	closed   bool                     // guarded by mu
+}
+
+// newWatcher starts the watcher. Where the system gives none the error says
+// why, and the store polls.
+func newWatcher(log *slog.Logger) (*watcher, error) {
+	fw, err := fsnotify.NewWatcher()
+	if err != nil {
+		return nil, fmt.Errorf("inotify: %w", err)
+	}
+	priv, err := os.MkdirTemp("", "postroom-barrier-")
+	if err == nil {
+		err = fw.Add(priv)
+	}
+	if err != nil {
+		fw.Close()
+		if priv != "" {
+			os.Remove(priv)
+		}
+		return nil, fmt.Errorf("inotify: %w", err)
+	}
+	w := &watcher{
+		log: log, fs: fw, priv: priv,
+		done:     make(chan struct{}),
+		targets:  make(map[string]target),
+		barriers: make(map[uint64]chan struct{}),
+	}
+	go w.drain()
+	return w, nil
+}
+
+func (w *watcher) close() {
+	w.mu.Lock()
+	w.closed = true
+	w.mu.Unlock()
+	w.fs.Close()
+	<-w.done
+	os.RemoveAll(w.priv)
+}
+
+// drain runs until the watcher is closed.
+func (w *watcher) drain() {
+	defer close(w.done)
+	for {
+		select {
+		case ev, ok := <-w.fs.Events:
+			if !ok {
+				return
+			}
+			w.dispatch(ev)
+		case err, ok := <-w.fs.Errors:
+			if !ok {
+				return
+			}
+			if !errors.Is(err, fsnotify.ErrEventOverflow) {
+				w.log.Error("watching the file system", "error", err)
+			}
+			w.overflow()
+		}
+	}
+}
+
+const eventsOfInterest = fsnotify.Create | fsnotify.Remove | fsnotify.Rename
+
+func (w *watcher) dispatch(ev fsnotify.Event) {
+	if ev.Op&eventsOfInterest == 0 {
+		return
+	}
+	dirPath, name := filepath.Split(ev.Name)
+	dirPath = strings.TrimSuffix(dirPath, "/")
+	if dirPath == w.priv {
+		if ev.Has(fsnotify.Create) {
+			w.passBarrier(name)
+		}
+		return
+	}
+	w.mu.Lock()
+	t, ok := w.targets[dirPath]
+	self, isSelf := target{}, false
+	if !ok {
+		self, isSelf = w.targets[ev.Name]
+	}
+	w.mu.Unlock()
+	switch {
+	case ok && usable([]byte(name)):
+		t.queue.put(event{dir: t.dir, created: ev.Has(fsnotify.Create), name: name})
+	case isSelf:
+		self.queue.mu.Lock()
+		self.queue.selfGone = true
+		self.queue.mu.Unlock()
+		self.queue.poke()
+	}
+}
+
+func (w *watcher) overflow() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	seen := make(map[*queue]bool)
+	for _, t := range w.targets {
+		if !seen[t.queue] {
+			seen[t.queue] = true
+			t.queue.lost()
+		}
+	}
+}
+
+var errNoWatch = errors.New("no watch to be had")
+
+// add begins to watch d; its events go to q.
+func (w *watcher) add(d *dir, q *queue, s subdir) error {
+	path := d.fdPath()
+	w.mu.Lock()
+	w.targets[path] = target{q, s}
+	w.mu.Unlock()
+	err := w.fs.Add(path)
+	if err == nil {
+		return nil
+	}
+	w.mu.Lock()
+	delete(w.targets, path)
+	say := !w.full && !w.closed
+	w.full = true
+	w.mu.Unlock()
+	if say {
+		hint := ""
+		if errors.Is(err, syscall.ENOSPC) {
+			hint = "raise fs.inotify.max_user_watches"
+		}
+		w.log.Warn("no more directories can be watched; these folders are polled", "error", err, "hint", hint)
+	}
+	return fmt.Errorf("%w: %w", errNoWatch, err)
+}
+
+// drop ends the watch of d; it must be called before d is closed.
+func (w *watcher) drop(d *dir) {
+	path := d.fdPath()
+	w.fs.Remove(path) // an error means that the directory is gone: so is the watch
+	w.mu.Lock()
+	delete(w.targets, path)
+	w.full = false
+	w.mu.Unlock()
+}
+
+func (w *watcher) passBarrier(name string) {
+	n, err := strconv.ParseUint(name, 10, 64)
+	if err != nil {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	passed, ok := w.barriers[n]
+	if !ok {
+		return
+	}
+	for k, p := range w.barriers { // its other sendings are of no use any more
+		if p == passed {
+			delete(w.barriers, k)
+		}
+	}
+	close(passed)
+}
+
+// barrier returns when every event of what happened before the call is in its
+// queue. It needs no lock of the caller's and takes none that drain waits for.
+func (w *watcher) barrier(ctx context.Context) error {
+	passed := make(chan struct{})
+	var sent []uint64
+	defer func() { w.forget(sent) }()
+	t := time.NewTicker(barrierResend)
+	defer t.Stop()
+	for {
+		n, err := w.register(passed)
+		if err != nil {
+			return err
+		}
+		sent = append(sent, n)
+		path := filepath.Join(w.priv, strconv.FormatUint(n, 10))
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		if err != nil {
+			return fmt.Errorf("barrier: %w", err)
+		}
+		f.Close()
+		os.Remove(path)
+		select {
+		case <-passed:
+			return nil
+		case <-t.C: // lost in an overflow, or only slow: both may still come
+		case <-w.done:
+			return ErrClosed
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (w *watcher) register(passed chan struct{}) (uint64, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return 0, ErrClosed
+	}
+	w.seq++
+	w.barriers[w.seq] = passed
+	return w.seq, nil
+}
+
+func (w *watcher) forget(sent []uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, n := range sent {
+		delete(w.barriers, n)
+	}
+}
