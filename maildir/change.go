@@ -413,4 +413,3 @@ func (f *Folder) TellModSeqs(ctx context.Context) error {
 	f.modSeqOut = true
 	return f.raiseMarkLocked(ctx)
 }
-

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -129,6 +130,8 @@ type watcher struct {
 	priv string // directory of the barrier files
 	done chan struct{}
 
+	overflows atomic.Uint64 // how often events were lost
+
 	mu       sync.Mutex
 	targets  map[string]target        // guarded by mu: by watched path
 	barriers map[uint64]chan struct{} // guarded by mu
@@ -229,6 +232,7 @@ func (w *watcher) dispatch(ev fsnotify.Event) {
 }
 
 func (w *watcher) overflow() {
+	w.overflows.Add(1)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	seen := make(map[*queue]bool)
