@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	gomaildir "github.com/emersion/go-maildir"
 )
 
 // Options configure a Store; the zero value of each field is usable.
@@ -239,10 +241,8 @@ func (s *Store) releaseTreeLocked(t *Tree) {
 
 // makeTree makes an empty Maildir.
 func makeTree(path string) error {
-	for _, sub := range []string{"", "tmp", "new", "cur"} {
-		if err := os.MkdirAll(filepath.Join(path, sub), 0o700); err != nil {
-			return wrapSys("make", path, err)
-		}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return wrapSys("make", path, err)
 	}
-	return nil
+	return wrapSys("make", path, gomaildir.Dir(path).Init())
 }
