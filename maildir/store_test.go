@@ -6,10 +6,15 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
+
+	gomaildir "github.com/emersion/go-maildir"
 )
 
 // testStore makes a store that ends with the test.
@@ -263,23 +268,129 @@ func TestFolderReplaced(t *testing.T) {
 	})
 }
 
+// A tree that this process may not write is served read-only: with the UIDs of
+// the list where it names all, else with UIDs that hold only for now.
 func TestReadOnlyTree(t *testing.T) {
-	if os.Getuid() == 0 {
-		t.Log("root writes everywhere: a file in the place of the lock directory stands for it")
+	if notAsRoot(t) {
+		return
 	}
-	dir := filepath.Join(t.TempDir(), "Maildir")
-	tree := testTree(t, testStore(t, Options{}), dir)
-	put(t, dir+"/cur/1000.a:2,S", "x\n")
-	f := open(t, tree, Inbox)
-	f.mu.Lock()
-	f.writable = false
-	f.publishLocked()
-	f.mu.Unlock()
-	defer f.Close()
-	if _, err := f.Store(t.Context(), []uint32{1}, Change{Op: StoreAdd, Flags: Flagged}); !errors.Is(err, ErrReadOnly) {
-		t.Error(err)
-	}
-	if _, err := f.NewDelivery(DeliveryOptions{}); !errors.Is(err, ErrReadOnly) {
-		t.Error(err)
+	const list = "3 V7 N3 G589d653119a6046b5111000083ecc375\n1 :1000.a\n2 :1001.b\n"
+	for _, c := range []struct {
+		what, list string
+		sticky     bool
+		second     int // UID of the second message
+	}{{"with a list", list, true, 2}, {"without", "", false, 2}, {"with half a list", list[:len(list)-len("2 :1001.b\n")], false, 3}} {
+		t.Run(c.what, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "Maildir")
+			must(t, gomaildir.Dir(dir).Init())
+			put(t, dir+"/cur/1000.a:2,S", "x\n")
+			put(t, dir+"/new/1001.b", "y\n")
+			if c.list != "" {
+				put(t, dir+"/dovecot-uidlist", c.list)
+			}
+			asReader(t, dir, func() {
+				tree := testTree(t, testStore(t, Options{}), dir)
+				f := open(t, tree, Inbox)
+				defer f.Close()
+				s := f.Snapshot()
+				if s.Writable() || s.Sticky() != c.sticky || c.sticky != (s.UIDValidity() == 7) {
+					t.Errorf("writable %v sticky %v UIDVALIDITY %d", s.Writable(), s.Sticky(), s.UIDValidity())
+				}
+				if got := dump(s); got != fmt.Sprintf("1 cur (\\Seen)\n%d new ()\n", c.second) {
+					t.Error(got)
+				}
+				if _, err := f.Store(t.Context(), []uint32{1}, Change{Op: StoreAdd, Flags: Flagged}); !errors.Is(err, ErrReadOnly) {
+					t.Error(err)
+				}
+				if _, err := f.NewDelivery(DeliveryOptions{}); !errors.Is(err, ErrReadOnly) {
+					t.Error(err)
+				}
+				if _, err := f.Expunge(t.Context(), []uint32{1}, false); !errors.Is(err, ErrReadOnly) {
+					t.Error(err)
+				}
+				if err := tree.Create(t.Context(), "x"); !errors.Is(err, ErrReadOnly) {
+					t.Error(err)
+				}
+			})
+		})
 	}
 }
+
+// asReader calls do with a tree whose modes keep its owner from writing.
+func asReader(t *testing.T, dir string, do func()) {
+	t.Helper()
+	must(t, filepath.WalkDir(dir, func(p string, e os.DirEntry, err error) error {
+		if err != nil || !e.IsDir() {
+			return err
+		}
+		t.Cleanup(func() { os.Chmod(p, 0o700) })
+		return os.Chmod(p, 0o555)
+	}))
+	do()
+}
+
+// notAsRoot runs the calling test in a process of another user when this one
+// is root's, whom no mode keeps from writing. It tells whether the test has been run so.
+func notAsRoot(t *testing.T) bool {
+	t.Helper()
+	if os.Getuid() != 0 {
+		return false
+	}
+	const nobody = 65534
+	top, err := os.MkdirTemp("", "postroom-test-")
+	must(t, err)
+	defer os.RemoveAll(top)
+	self, err := os.ReadFile(os.Args[0])
+	must(t, err)
+	must(t, os.WriteFile(top+"/test", self, 0o755))
+	must(t, os.Mkdir(top+"/tmp", 0o700))
+	must(t, os.Chown(top+"/tmp", nobody, nobody))
+	must(t, os.Chmod(top, 0o755))
+	cmd := exec.Command(top+"/test", "-test.run=^"+t.Name()+"$", "-test.v")
+	cmd.Dir = top
+	cmd.Env = append(os.Environ(), "TMPDIR="+top+"/tmp")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
+		t.Errorf("as another user: %v\n%s", err, out)
+	}
+	return true
+}
+
+// Where the system gives no more watches folders are polled, which is said once.
+func TestOutOfWatches(t *testing.T) {
+	var log strings.Builder
+	var logMu sync.Mutex
+	logger := slog.New(slog.NewTextHandler(writerFunc(func(p []byte) (int, error) {
+		logMu.Lock()
+		defer logMu.Unlock()
+		return log.Write(p)
+	}), nil))
+	s := testStore(t, Options{Logger: logger, PollInterval: 10 * time.Millisecond})
+	s.watch.addWatch = func(string) error { return syscall.ENOSPC }
+	dir := filepath.Join(t.TempDir(), "Maildir")
+	tree := testTree(t, s, dir)
+	must(t, tree.Create(t.Context(), "Work"))
+	f, w := open(t, tree, Inbox), open(t, tree, "Work")
+	defer f.Close()
+	defer w.Close()
+	told := make(chan struct{}, 1)
+	defer w.Subscribe(told)()
+	put(t, dir+"/.Work/new/1000.a", "x\n")
+	for w.Snapshot().Len() == 0 {
+		select {
+		case <-told:
+		case <-time.After(10 * time.Second):
+			t.Fatal("polling found nothing")
+		}
+	}
+	logMu.Lock()
+	defer logMu.Unlock()
+	if n := strings.Count(log.String(), "polled"); n != 1 || !strings.Contains(log.String(), "max_user_watches") {
+		t.Errorf("said %d times: %s", n, log.String())
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }

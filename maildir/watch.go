@@ -132,6 +132,8 @@ type watcher struct {
 
 	overflows atomic.Uint64 // how often events were lost
 
+	addWatch func(path string) error // fsnotify's; tests make it fail
+
 	mu       sync.Mutex
 	targets  map[string]target        // guarded by mu: by watched path
 	barriers map[uint64]chan struct{} // guarded by mu
@@ -159,7 +161,7 @@ func newWatcher(log *slog.Logger) (*watcher, error) {
 		return nil, fmt.Errorf("inotify: %w", err)
 	}
 	w := &watcher{
-		log: log, fs: fw, priv: priv,
+		log: log, fs: fw, priv: priv, addWatch: fw.Add,
 		done:     make(chan struct{}),
 		targets:  make(map[string]target),
 		barriers: make(map[uint64]chan struct{}),
@@ -252,7 +254,7 @@ func (w *watcher) add(d *dir, q *queue, s subdir) error {
 	w.mu.Lock()
 	w.targets[path] = target{q, s}
 	w.mu.Unlock()
-	err := w.fs.Add(path)
+	err := w.addWatch(path)
 	if err == nil {
 		return nil
 	}
@@ -277,7 +279,6 @@ func (w *watcher) drop(d *dir) {
 	w.fs.Remove(path) // an error means that the directory is gone: so is the watch
 	w.mu.Lock()
 	delete(w.targets, path)
-	w.full = false
 	w.mu.Unlock()
 }
 
