@@ -121,7 +121,7 @@ func (f *Folder) arrivals(adopted map[string]uidRecord) []uidRecord {
 	})
 	next := f.list.next()
 	for _, r := range rest {
-		recs = append(recs, uidRecord{uid: next, base: r.base})
+		recs = append(recs, uidRecord{uid: next, base: r.base, name: f.fresh[r.base].listName()})
 		next++
 	}
 	return recs

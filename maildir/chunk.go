@@ -25,6 +25,13 @@ type record struct {
 type facts struct {
 	size atomic.Int64 // octets with CRLF line ends, plus one
 	date atomic.Int64 // mtime, nanoseconds since 1970
+	disk atomic.Int64 // octets in the file, plus one
+}
+
+func (f *facts) take(from *facts) {
+	f.size.Store(from.size.Load())
+	f.date.Store(from.date.Load())
+	f.disk.Store(from.disk.Load())
 }
 
 type chunk struct {
@@ -92,8 +99,7 @@ func (c *chunk) clone(drop func(uid uint32) bool) *chunk {
 	}
 	n.facts = make([]facts, len(kept), cap(n.recs))
 	for to, from := range kept {
-		n.facts[to].size.Store(c.facts[from].size.Load())
-		n.facts[to].date.Store(c.facts[from].date.Load())
+		n.facts[to].take(&c.facts[from])
 	}
 	for uid, kw := range c.extra {
 		if drop == nil || !drop(uid) {
@@ -233,8 +239,7 @@ func (c *chunk) growFacts() {
 	}
 	grown := make([]facts, len(c.facts)+1, min(max(2*len(c.facts), 8), chunkMax))
 	for i := range c.facts {
-		grown[i].size.Store(c.facts[i].size.Load())
-		grown[i].date.Store(c.facts[i].date.Load())
+		grown[i].take(&c.facts[i])
 	}
 	c.facts = grown
 }
@@ -296,9 +301,7 @@ func (c *chunk) join(next *chunk) {
 		c.names = append(c.names, name...)
 		c.recs = append(c.recs, r)
 		c.growFacts()
-		f := &c.facts[len(c.facts)-1]
-		f.size.Store(next.facts[i].size.Load())
-		f.date.Store(next.facts[i].date.Load())
+		c.facts[len(c.facts)-1].take(&next.facts[i])
 	}
 	for uid, kw := range next.extra {
 		c.setExtra(uid, kw)

@@ -91,13 +91,20 @@ func copyOf(snap *Snapshot, i int) incoming {
 	c, r := snap.at(i)
 	name := c.name(r)
 	m := incoming{flags: snap.Flags(i), keywords: snap.Keywords(i), virtual: c.facts[r].size.Load() - 1}
+	m.sizes = sizesOf(name)
+	return m
+}
+
+// sizesOf gives the size fields of a name, for another name of the same content.
+func sizesOf(name string) string {
+	sizes := ""
 	if s := sizeField(name, 'S'); s >= 0 {
-		m.sizes = ",S=" + strconv.FormatInt(s, 10)
+		sizes = ",S=" + strconv.FormatInt(s, 10)
 	}
 	if w := sizeField(name, 'W'); w >= 0 {
-		m.sizes += ",W=" + strconv.FormatInt(w, 10)
+		sizes += ",W=" + strconv.FormatInt(w, 10)
 	}
-	return m
+	return sizes
 }
 
 func (f *Folder) copyStaged(ctx context.Context, uids []uint32, dest *Folder, share bool) (res Copied, err error) {

@@ -222,7 +222,7 @@ func (f *Folder) addAllLocked(ctx context.Context, in []incoming) (uids []uint32
 		}
 		f.expectLocked(to.dir, to.name, true)
 		placed = append(placed, to)
-		recs = append(recs, uidRecord{uid: next + uint32(i), base: base})
+		recs = append(recs, uidRecord{uid: next + uint32(i), base: base, name: base})
 	}
 	if err := f.syncPlaces(placed); err != nil {
 		return nil, err

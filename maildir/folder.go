@@ -101,6 +101,9 @@ func (p *presence) set(at place, present bool) {
 	}
 }
 
+// listName is what the uid list calls it.
+func (p *presence) listName() string { return fullBase(p.places[0].name) }
+
 func newFolder(t *Tree, name, dirName string) *Folder {
 	return &Folder{
 		tree: t, store: t.store, name: name, dirName: dirName,

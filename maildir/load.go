@@ -219,6 +219,9 @@ func (f *Folder) addKnown(r uidRecord, p *presence) Flags {
 	if len(p.places) > 1 {
 		f.odd[r.base] = p
 	}
+	if fullBase(at.name) != r.name {
+		f.list.untidy = true
+	}
 	return flags
 }
 
@@ -258,7 +261,7 @@ func (f *Folder) rewriteListLocked(more []uidRecord) error {
 	recs := make([]uidRecord, 0, f.state.n+len(more))
 	for _, c := range f.state.chunks {
 		for i := range c.recs {
-			r := uidRecord{uid: c.recs[i].uid, base: c.base(i)}
+			r := uidRecord{uid: c.recs[i].uid, base: c.base(i), name: fullBase(c.name(i))}
 			if old, ok := ext[r.base]; ok && old.uid == r.uid {
 				r.ext = old.ext
 			}

@@ -43,7 +43,13 @@ func (f *Folder) Open(ctx context.Context, uid uint32) (*Message, error) {
 				file.Close()
 				return nil, wrapSys("stat", at.name, err)
 			}
-			c.facts[r].date.Store(fi.ModTime().UnixNano())
+			if !c.facts[r].seen(fi) {
+				file.Close()
+				if err := f.replaced(ctx, uid); err != nil {
+					return nil, err
+				}
+				return nil, fmt.Errorf("UID %d: its file was changed: %w", uid, ErrExpunged)
+			}
 			return &Message{folder: f, uid: uid, file: file, size: fi.Size(), date: fi.ModTime()}, nil
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
@@ -54,6 +60,34 @@ func (f *Folder) Open(ctx context.Context, uid uint32) (*Message, error) {
 		}
 	}
 	return nil, fmt.Errorf("UID %d: %w: it keeps being renamed", uid, ErrBusy)
+}
+
+// seen notes a file's size and date. It is false when the size is not what it was: content is immutable, so
+// this is another message now.
+func (k *facts) seen(fi fs.FileInfo) bool {
+	if old := k.disk.Swap(fi.Size() + 1); old != 0 && old != fi.Size()+1 {
+		k.disk.Store(old)
+		return false
+	}
+	k.date.Store(fi.ModTime().UnixNano())
+	return true
+}
+
+// replaced expunges a message whose content was replaced under its name; the file is a new message.
+func (f *Folder) replaced(ctx context.Context, uid uint32) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	ci, ri, ok := f.state.locate(uid)
+	if !ok {
+		return nil
+	}
+	at := f.currentPlace(ci, ri)
+	f.log.Warn("a message's file has another size than before; it is a new message", "uid", uid, "name", at.name)
+	f.dropLocked([]uint32{uid})
+	f.fresh[baseOf(at.name)] = &presence{places: []place{at}}
+	err := f.assignLocked(ctx, false)
+	f.publishLocked()
+	return err
 }
 
 // lookAgain is findAgainLocked for those who only read.
@@ -113,8 +147,7 @@ func (f *Folder) Info(ctx context.Context, uid uint32, wantSize bool) (date time
 	if c.recs[r].flags&flagNew != 0 {
 		dir = f.new
 	}
-	if fi, err := dir.stat(name); err == nil {
-		known.date.Store(fi.ModTime().UnixNano())
+	if fi, err := dir.stat(name); err == nil && known.seen(fi) {
 		s, w := sizeField(name, 'S'), sizeField(name, 'W')
 		if w >= fi.Size() && (s < 0 || s == fi.Size()) {
 			known.size.Store(w + 1)

@@ -13,17 +13,30 @@ import (
 	"time"
 )
 
-// A message's file name is BASE[:INFO]. The base is its identity: the uid list
-// names it, and it never changes while the message exists. It may hold fields
-// such as ,S=<octets> and ,W=<octets with CRLF line ends>. The info part "2,"
-// carries the flags as letters; what follows a further comma is not ours and is kept.
+// A message's file name is BASE[,U=<n>][:INFO]. The base is its identity and
+// never changes while the message exists. It may hold fields such as
+// ,S=<octets> and ,W=<octets with CRLF line ends>. The field ,U= at its end is mbsync's,
+// which adds, changes and removes it as it likes: it is part of the name that
+// the uid list holds, but not of the identity. The info part "2," carries the
+// flags as letters; what follows a further comma is not ours and is kept.
 
-// baseOf cuts the info part off.
-func baseOf(name string) string {
+// fullBase cuts the info part off: the name as the uid list has it.
+func fullBase(name string) string {
 	if i := strings.IndexByte(name, ':'); i >= 0 {
 		return name[:i]
 	}
 	return name
+}
+
+// baseOf gives the identity in a name.
+func baseOf(name string) string {
+	base := fullBase(name)
+	if i := strings.LastIndex(base, ",U="); i > 0 {
+		if digits, rest := leadingDigits(base[i+3:]); digits != "" && rest == "" {
+			return base[:i]
+		}
+	}
+	return base
 }
 
 // usable tells whether a directory entry can be a message: hidden files belong
@@ -117,7 +130,7 @@ func sortBytes(b []byte) {
 
 // sizeField reads ,S= or ,W= from a name; -1 when it is not there.
 func sizeField(name string, key byte) int64 {
-	base := baseOf(name)
+	base := fullBase(name)
 	for i := 0; i+3 < len(base); i++ {
 		if base[i] != ',' || base[i+1] != key || base[i+2] != '=' {
 			continue

@@ -54,7 +54,23 @@ func (f *Folder) pump(ctx context.Context) {
 		} else {
 			f.settleLocked(ctx)
 		}
+		if look && f.hasTwins() && f.writable {
+			f.tidyTwinsLocked(ctx)
+		}
 		f.mu.Unlock()
+	}
+}
+
+// tidyTwinsLocked separates files that share a base name.
+func (f *Folder) tidyTwinsLocked(ctx context.Context) {
+	lock, err := f.lockList(ctx)
+	if err != nil {
+		return // the next look tries again
+	}
+	did := f.separateTwinsLocked()
+	lock.unlock()
+	if did {
+		f.settleLocked(ctx)
 	}
 }
 
@@ -255,6 +271,9 @@ func (f *Folder) isMessage(at place) bool {
 // changed with it, which then carry modSeq.
 func (f *Folder) renameRecordLocked(ci, ri int, at place, modSeq uint64) bool {
 	c := f.state.own(ci)
+	if fullBase(c.name(ri)) != fullBase(at.name) {
+		f.list.untidy = true // the list must be told the new name
+	}
 	c.setName(ri, at.name)
 	r := &c.recs[ri]
 	flags := flagsOf(at.name)

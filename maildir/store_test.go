@@ -8,8 +8,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -394,3 +396,140 @@ func TestOutOfWatches(t *testing.T) {
 type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// mbsync renames files to carry its own UIDs: to clients nothing happens.
+func TestMbsyncNamesKeepTheirUID(t *testing.T) {
+	bothWays(t, func(t *testing.T, opt Options) {
+		dir := filepath.Join(t.TempDir(), "Maildir")
+		tree := testTree(t, testStore(t, opt), dir)
+		put(t, dir+"/cur/1000.a:2,S", "x\n")
+		put(t, dir+"/cur/1001.b,U=7:2,S", "y\n")
+		f := open(t, tree, Inbox)
+		defer f.Close()
+		must(t, os.Rename(dir+"/cur/1000.a:2,S", dir+"/cur/1000.a,U=12:2,FS"))
+		must(t, os.Rename(dir+"/cur/1001.b,U=7:2,S", dir+"/cur/1001.b:2,S"))
+		snap, err := f.Sync(t.Context())
+		must(t, err)
+		if got := dump(snap); got != "1 cur (\\Flagged \\Seen)\n2 cur (\\Seen)\n" {
+			t.Error(got)
+		}
+		_, err = f.Store(t.Context(), []uint32{1}, Change{Op: StoreAdd, Flags: Answered})
+		must(t, err)
+		_, _, err = CommitDeliveries(t.Context(), deliver(t, f, "z\n", Seen))
+		must(t, err)
+		list, _ := os.ReadFile(dir + "/dovecot-uidlist")
+		if !strings.Contains(string(list), "\n1 :1000.a,U=12\n2 :1001.b\n3 ") {
+			t.Errorf("uid list %q", list)
+		}
+	})
+}
+
+// A second file of one base name is another message, unless it is a link to the first.
+func TestTwins(t *testing.T) {
+	bothWays(t, func(t *testing.T, opt Options) {
+		var later atomic.Int64
+		opt.Clock = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
+		opt.PollInterval = 20 * time.Millisecond
+		dir := filepath.Join(t.TempDir(), "Maildir")
+		tree := testTree(t, testStore(t, opt), dir)
+		put(t, dir+"/cur/1000.a:2,S", "one\n")
+		put(t, dir+"/cur/1000.b:2,S", "linked\n")
+		f := open(t, tree, Inbox)
+		defer f.Close()
+		put(t, dir+"/new/1000.a", "two\n")
+		must(t, os.Link(dir+"/cur/1000.b:2,S", dir+"/cur/1000.b:2,FS"))
+		if snap, err := f.Sync(t.Context()); err != nil || snap.Len() != 2 {
+			t.Fatal(snap.Len(), err)
+		}
+		later.Store(int64(time.Minute))
+		for deadline := time.Now().Add(10 * time.Second); f.Snapshot().Len() != 3; {
+			if time.Now().After(deadline) {
+				t.Fatal("the second file was not found:", dump(f.Snapshot()))
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		if got := dump(f.Snapshot()); got != "1 cur (\\Seen)\n2 cur (\\Seen)\n3 new ()\n" {
+			t.Error(got)
+		}
+		if names, _ := filepath.Glob(dir + "/*/1000.*"); len(names) != 2 {
+			t.Error(names)
+		}
+	})
+}
+
+// A file changed in size is a new message; one with another date is not.
+func TestReplacedContent(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "Maildir")
+	tree := testTree(t, testStore(t, Options{}), dir)
+	put(t, dir+"/cur/1000.a:2,S", "one\n")
+	put(t, dir+"/cur/1001.b:2,S", "two\n")
+	f := open(t, tree, Inbox)
+	defer f.Close()
+	for uid := range uint32(2) {
+		m, err := f.Open(t.Context(), uid+1)
+		must(t, err)
+		m.Close()
+	}
+	put(t, dir+"/tmp/b", "two\n") // a restored file: another inode, another date
+	must(t, os.Chtimes(dir+"/tmp/b", time.Now(), time.Unix(1000, 0)))
+	must(t, os.Rename(dir+"/tmp/b", dir+"/cur/1001.b:2,S"))
+	put(t, dir+"/cur/1000.a:2,S", "one and more\n")
+	if _, err := f.Open(t.Context(), 1); !errors.Is(err, ErrExpunged) {
+		t.Error(err)
+	}
+	m, err := f.Open(t.Context(), 2)
+	must(t, err)
+	if m.Date().Unix() != 1000 {
+		t.Error(m.Date())
+	}
+	m.Close()
+	snap, err := f.Sync(t.Context())
+	must(t, err)
+	if got := dump(snap); got != "2 cur (\\Seen)\n3 cur (\\Seen)\n" {
+		t.Error(got)
+	}
+}
+
+// Things that are no messages are passed over, and hurt nobody.
+func TestOddFiles(t *testing.T) {
+	bothWays(t, func(t *testing.T, opt Options) {
+		dir := filepath.Join(t.TempDir(), "Maildir")
+		tree := testTree(t, testStore(t, opt), dir)
+		long := strings.Repeat("x", 253)
+		put(t, dir+"/cur/"+long, "long\n")
+		put(t, dir+"/cur/1000.a:2,S:2,F", "two colons\n")
+		put(t, dir+"/cur/1001.\xe9:2,S", "not UTF-8\n")
+		put(t, dir+"/cur/1002.b:2,", "plain\n")
+		put(t, dir+"/cur/.hidden", "x")
+		put(t, dir+"/cur/:2,S", "no base\n")
+		put(t, dir+"/cur/a\nb", "x")
+		must(t, os.Mkdir(dir+"/cur/1003.dir:2,", 0o700))
+		must(t, syscall.Mkfifo(dir+"/cur/1004.fifo:2,", 0o600))
+		must(t, os.Symlink("1002.b:2,", dir+"/cur/1005.link:2,"))
+		f := open(t, tree, Inbox)
+		defer f.Close()
+		put(t, dir+"/new/1006.c", "x\n")
+		must(t, syscall.Mkfifo(dir+"/new/1007.fifo", 0o600))
+		must(t, os.Mkdir(dir+"/new/1008.dir", 0o700))
+		snap, err := f.Sync(t.Context())
+		must(t, err)
+		var ids []string
+		for i := range snap.Len() {
+			ids = append(ids, snap.BaseName(i))
+			m, err := f.Open(t.Context(), snap.UID(i))
+			must(t, err)
+			m.Close()
+		}
+		if want := []string{"1000.a", "1001.\xe9", "1002.b", long, "1006.c"}; !slices.Equal(ids, want) {
+			t.Errorf("%q", ids)
+		}
+		// A name with no room for its flags keeps its message.
+		i := slices.Index(ids, long)
+		if _, err := f.Store(t.Context(), []uint32{snap.UID(i)}, Change{Op: StoreAdd, Flags: Seen}); !errors.Is(err, ErrTooMany) {
+			t.Error(err)
+		}
+		if s, err := f.Sync(t.Context()); err != nil || s.Len() != len(ids) {
+			t.Error(s.Len(), err)
+		}
+	})
+}

@@ -42,7 +42,8 @@ const (
 type uidRecord struct {
 	uid  uint32
 	ext  string // "S40 W44 Pxyz", as in the file
-	base string
+	name string // of the file, without its info part
+	base string // the identity in name
 }
 
 // uidHeader is the first line.
@@ -87,7 +88,7 @@ func (r *uidRecord) append(b []byte) []byte {
 		b = append(b, r.ext...)
 	}
 	b = append(b, " :"...)
-	b = append(b, r.base...)
+	b = append(b, r.name...)
 	return append(b, '\n')
 }
 
@@ -228,15 +229,15 @@ func parseRecord(line string, version int) (uidRecord, error) {
 	}
 	r := uidRecord{uid: uint32(uid)}
 	if version == 1 {
-		r.base = rest[1:]
+		r.name = rest[1:]
 	} else {
 		ext, base, ok := strings.Cut(rest, " :")
 		if !ok {
 			return uidRecord{}, fmt.Errorf("no file name in %.60q", line)
 		}
-		r.ext, r.base = strings.TrimPrefix(ext, " "), base
+		r.ext, r.name = strings.TrimPrefix(ext, " "), base
 	}
-	r.base = baseOf(r.base)
+	r.name, r.base = fullBase(r.name), baseOf(r.name)
 	if r.base == "" || strings.Contains(r.base, "/") {
 		return uidRecord{}, fmt.Errorf("bad file name in %.60q", line)
 	}
@@ -344,7 +345,7 @@ func (f *Folder) POP3Fields() (map[uint32]POP3Fields, error) {
 		var p POP3Fields
 		if uidl, ok := r.field('P'); ok {
 			if p.UIDL = uidl; uidl == "" {
-				p.UIDL = r.base
+				p.UIDL = r.name
 			}
 		}
 		if o, ok := r.field('O'); ok {
