@@ -1,0 +1,239 @@
+// Package auth decides who a client is: it reads the users file, verifies
+// passwords, runs SASL mechanisms, and slows down who guesses.
+package auth
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Kinds of refusal, for errors.Is.
+var (
+	// ErrFailed: no such user or not the password; nobody is told which.
+	ErrFailed = errors.New("authentication failed")
+	// ErrTemporary: it cannot be decided now.
+	ErrTemporary = errors.New("authentication is not possible at the moment")
+	// ErrPrivacyRequired: the password would go over the net in the clear.
+	ErrPrivacyRequired = errors.New("encryption is required to log in")
+)
+
+// Request is a user name and a password.
+type Request struct {
+	Protocol   string // "imap", "pop3"
+	RemoteAddr netip.Addr
+	TLS        bool
+	User       string
+	Password   string
+}
+
+// ConnInfo is what a SASL mechanism may depend on.
+type ConnInfo struct {
+	Protocol   string
+	RemoteAddr netip.Addr
+	TLS        bool
+	TLSState   *tls.ConnectionState // nil without TLS
+}
+
+// Options configure a Service.
+type Options struct {
+	// Users is the path of the users file.
+	Users  string
+	Logger *slog.Logger
+	// Clock and Sleep are those of the package time if nil. Sleep returns early with ctx's error.
+	Clock func() time.Time
+	Sleep func(ctx context.Context, d time.Duration) error
+}
+
+// Service authenticates against a users file. It is safe for concurrent use.
+type Service struct {
+	opt      Options
+	throttle *throttle
+	secret   [32]byte      // makes the decoys of SCRAM
+	ctx      context.Context // ends with Close: SASL exchanges have none of their own
+	cancel   context.CancelFunc
+	work     chan struct{} // bounds how many hashes are computed at once: each may take 64 MiB
+
+	mu    sync.RWMutex
+	users *File     // guarded by mu
+	seen  fileStamp // guarded by mu
+	next  time.Time // guarded by mu: when to look at the file again
+}
+
+// hashesAtOnce bounds memory and keeps a flood of logins from taking all processors.
+const hashesAtOnce = 4
+
+// fileCheck is how often the users file is looked at for a change.
+const fileCheck = time.Second
+
+// maxPassword bounds what is hashed.
+const maxPassword = 1024 // octets
+
+type fileStamp struct {
+	size  int64
+	mtime time.Time
+	id    any
+}
+
+// New reads the users file; any bad line in it is an error.
+func New(opt Options) (*Service, error) {
+	if opt.Logger == nil {
+		opt.Logger = slog.New(slog.DiscardHandler)
+	}
+	if opt.Clock == nil {
+		opt.Clock = time.Now
+	}
+	if opt.Sleep == nil {
+		opt.Sleep = sleep
+	}
+	s := &Service{opt: opt, throttle: newThrottle(opt.Clock), work: make(chan struct{}, hashesAtOnce)}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	rand.Read(s.secret[:])
+	stamp, err := stampOf(opt.Users)
+	if err != nil {
+		return nil, err
+	}
+	users, err := ReadFile(opt.Users)
+	if err != nil {
+		return nil, err
+	}
+	if bad := users.Problems(); len(bad) > 0 {
+		return nil, errors.Join(bad...)
+	}
+	s.users, s.seen = users, stamp
+	return s, nil
+}
+
+// Close ends the waits of SASL exchanges that are under way.
+func (s *Service) Close() { s.cancel() }
+
+func stampOf(path string) (fileStamp, error) {
+	fi, err := os.Stat(path)
+	if err != nil {
+		return fileStamp{}, fmt.Errorf("users file: %w", err)
+	}
+	return fileStamp{fi.Size(), fi.ModTime(), inode(fi)}, nil
+}
+
+// Reload reads the users file again. Lines that cannot be understood are logged and
+// passed over; if the file cannot be read the users stay as they were.
+func (s *Service) Reload() error {
+	stamp, err := stampOf(s.opt.Users)
+	if err == nil {
+		var users *File
+		if users, err = ReadFile(s.opt.Users); err == nil {
+			for _, p := range users.Problems() {
+				s.opt.Logger.Error("users file: a line is passed over", "error", p)
+			}
+			s.mu.Lock()
+			s.users, s.seen = users, stamp
+			s.mu.Unlock()
+			return nil
+		}
+	}
+	s.opt.Logger.Error("users file: the users stay as they were", "error", err)
+	return err
+}
+
+// current gives the users, read again if the file has changed.
+func (s *Service) current() *File {
+	now := s.opt.Clock()
+	s.mu.Lock()
+	look := now.After(s.next)
+	if look {
+		s.next = now.Add(fileCheck)
+	}
+	seen := s.seen
+	s.mu.Unlock()
+	if look {
+		if stamp, err := stampOf(s.opt.Users); err == nil && stamp != seen {
+			s.Reload()
+		}
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.users
+}
+
+// Authenticate checks a password and gives the user's name. It takes its time
+// for who has failed before.
+func (s *Service) Authenticate(ctx context.Context, r Request) (string, error) {
+	return s.check(ctx, r.RemoteAddr, r.User, func() (string, error) { return s.verify(ctx, r.User, r.Password) })
+}
+
+// check wraps an attempt with the delays for earlier failures.
+func (s *Service) check(ctx context.Context, from netip.Addr, user string, try func() (string, error)) (string, error) {
+	if err := s.opt.Sleep(ctx, s.throttle.delay(from, user)); err != nil {
+		return "", fmt.Errorf("%w: %w", ErrTemporary, err)
+	}
+	name, err := try()
+	switch {
+	case err == nil:
+		s.throttle.succeeded(from, name)
+	case errors.Is(err, ErrFailed):
+		s.throttle.failed(from, user)
+	}
+	return name, err
+}
+
+func (s *Service) verify(ctx context.Context, user, password string) (string, error) {
+	users := s.current()
+	e, known := users.Lookup(user)
+	if !known {
+		e = users.decoy() // one verification, as for any other
+	}
+	if len(password) > maxPassword || password == "" {
+		return "", ErrFailed
+	}
+	select {
+	case s.work <- struct{}{}:
+		defer func() { <-s.work }()
+	case <-ctx.Done():
+		return "", fmt.Errorf("%w: %w", ErrTemporary, ctx.Err())
+	}
+	ok, err := e.password.matches(password)
+	if err != nil {
+		s.opt.Logger.Error("a stored password cannot be verified", "user", e.Name, "error", err)
+		return "", ErrFailed
+	}
+	if !ok || !known {
+		return "", ErrFailed
+	}
+	return e.Name, nil
+}
+
+// Field gives one of a user's extra fields, as userdb_acl_groups.
+func (s *Service) Field(user, key string) (value string, ok bool) {
+	e, known := s.current().Lookup(user)
+	if !known {
+		return "", false
+	}
+	for f := range strings.FieldsSeq(e.Extra) {
+		if k, v, _ := strings.Cut(f, "="); k == key {
+			return v, true
+		}
+	}
+	return "", false
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,151 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"time"
+)
+
+// problem is what is wrong with one key.
+type problem struct {
+	key string
+	err error
+}
+
+// check finds values that cannot be.
+func (c *Config) check() []problem {
+	var out []problem
+	wrong := func(key, format string, args ...any) {
+		out = append(out, problem{key, fmt.Errorf(format, args...)})
+	}
+	if !filepath.IsAbs(c.Mail.Root) {
+		wrong("mail.root", "%q is not an absolute path", c.Mail.Root)
+	}
+	if !strings.Contains(c.Mail.Root, "{user}") && !strings.Contains(c.Mail.Root, "{local}") {
+		wrong("mail.root", "%q has neither {user} nor {local}, so that all users would share one Maildir", c.Mail.Root)
+	}
+	rest := strings.NewReplacer("{user}", "", "{local}", "", "{domain}", "").Replace(c.Mail.Root)
+	if strings.ContainsAny(rest, "{}") {
+		wrong("mail.root", "%q: only {user}, {local} and {domain} stand for something", c.Mail.Root)
+	}
+	if c.Mail.Separator != "/" && c.Mail.Separator != "." {
+		wrong("mail.separator", "%q: it is \"/\" or \".\"", c.Mail.Separator)
+	}
+	if _, err := os.Stat(c.Auth.Users); err != nil {
+		wrong("auth.users", "%w; make it by: postroom user add NAME --users %s", err, c.Auth.Users)
+	}
+	c.checkListeners(wrong)
+	c.checkTLS(wrong)
+	if c.POP3.UIDL != "dovecot" && c.POP3.UIDL != "courier" {
+		wrong("pop3.uidl", "%q: it is \"dovecot\" or \"courier\"", c.POP3.UIDL)
+	}
+	if c.Process.User != "" {
+		if _, err := user.Lookup(c.Process.User); err != nil {
+			wrong("process.user", "%w", err)
+		}
+	}
+	c.checkLimits(wrong)
+	switch c.Log.Level {
+	case "debug", "info", "warn", "error":
+	default:
+		wrong("log.level", "%q: it is \"debug\", \"info\", \"warn\" or \"error\"", c.Log.Level)
+	}
+	if c.Log.Format != "text" && c.Log.Format != "json" {
+		wrong("log.format", "%q: it is \"text\" or \"json\"", c.Log.Format)
+	}
+	return out
+}
+
+type wrongFunc = func(key, format string, args ...any)
+
+func (c *Config) checkListeners(wrong wrongFunc) {
+	seen := make(map[string]string)
+	total := 0
+	for _, l := range []struct {
+		key   string
+		addrs []string
+		tls   bool
+	}{
+		{"imap.listen", c.IMAP.Listen, false}, {"imap.listen_tls", c.IMAP.ListenTLS, true},
+		{"pop3.listen", c.POP3.Listen, false}, {"pop3.listen_tls", c.POP3.ListenTLS, true},
+	} {
+		for _, a := range l.addrs {
+			total++
+			if err := splitAddress(a); err != nil {
+				wrong(l.key, "%w", err)
+			} else if other, twice := seen[a]; twice {
+				wrong(l.key, "%q stands in %s already", a, other)
+			}
+			seen[a] = l.key
+		}
+		if l.tls && len(l.addrs) > 0 && c.TLS.Certificate == "" {
+			wrong(l.key, "TLS wants a certificate: set tls.certificate and tls.key")
+		}
+	}
+	if total == 0 {
+		wrong("imap.listen", "nothing listens: give imap or pop3 an address")
+	}
+}
+
+func (c *Config) checkTLS(wrong wrongFunc) {
+	if (c.TLS.Certificate == "") != (c.TLS.Key == "") {
+		wrong("tls.certificate", "certificate and key go together: set both or none")
+	}
+	for key, path := range map[string]string{
+		"tls.certificate": c.TLS.Certificate, "tls.key": c.TLS.Key, "tls.client_ca": c.TLS.ClientCA,
+	} {
+		if path == "" {
+			continue
+		}
+		if _, err := os.Stat(path); err != nil {
+			wrong(key, "%w", err)
+		}
+	}
+	if c.TLS.ClientCA != "" && c.TLS.Certificate == "" {
+		wrong("tls.client_ca", "client certificates want TLS: set tls.certificate and tls.key")
+	}
+}
+
+func (c *Config) checkLimits(wrong wrongFunc) {
+	for key, n := range map[string]int64{
+		"limits.connections":             int64(c.Limits.Connections),
+		"limits.connections_per_address": int64(c.Limits.ConnectionsPerAddress),
+		"limits.connections_per_user":    int64(c.Limits.ConnectionsPerUser),
+		"limits.message_size":            int64(c.Limits.MessageSize),
+		"limits.command_size":            int64(c.Limits.CommandSize),
+		"limits.login_time":              int64(c.Limits.LoginTime),
+		"limits.write_time":              int64(c.Limits.WriteTime),
+	} {
+		if n <= 0 {
+			wrong(key, "it must be more than 0")
+		}
+	}
+	if c.Limits.IMAPIdleTime < Duration(30*time.Minute) {
+		wrong("limits.imap_idle_time", "RFC 9051 section 5.4 wants 30m at least")
+	}
+	if c.Limits.POP3IdleTime < Duration(10*time.Minute) {
+		wrong("limits.pop3_idle_time", "RFC 1939 section 3 wants 10m at least")
+	}
+}
+
+// Keys lists all keys, as "table.key", in the order of the example.
+func Keys() []string {
+	var out []string
+	t := reflect.TypeFor[Config]()
+	for i := range t.NumField() {
+		table := t.Field(i)
+		name := table.Tag.Get("toml")
+		if name == "-" {
+			continue
+		}
+		for j := range table.Type.NumField() {
+			out = append(out, name+"."+table.Type.Field(j).Tag.Get("toml"))
+		}
+	}
+	return out
+}
+

@@ -1,0 +1,263 @@
+// Package config reads the configuration file. It is strict: an unknown key, a
+// wrong type or a value that cannot be is an error that names file, line, key
+// and what to do.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/BurntSushi/toml"
+)
+
+// Config is the whole configuration, defaults filled in.
+type Config struct {
+	Mail    Mail    `toml:"mail"`
+	Auth    Auth    `toml:"auth"`
+	IMAP    IMAP    `toml:"imap"`
+	POP3    POP3    `toml:"pop3"`
+	TLS     TLS     `toml:"tls"`
+	Process Process `toml:"process"`
+	Limits  Limits  `toml:"limits"`
+	Log     Log     `toml:"log"`
+
+	// File is where it was read from.
+	File string `toml:"-"`
+}
+
+// Mail says where mail lies.
+type Mail struct {
+	Root      string `toml:"root"`
+	Separator string `toml:"separator"`
+}
+
+// Auth says who the users are.
+type Auth struct {
+	Users string `toml:"users"`
+}
+
+// IMAP is the IMAP daemon.
+type IMAP struct {
+	Listen       []string `toml:"listen"`
+	ListenTLS    []string `toml:"listen_tls"`
+	LiteralMinus bool     `toml:"literal_minus"`
+}
+
+// POP3 is the POP3 daemon.
+type POP3 struct {
+	Listen     []string `toml:"listen"`
+	ListenTLS  []string `toml:"listen_tls"`
+	UIDL       string   `toml:"uidl"`
+	LoginDelay Duration `toml:"login_delay"`
+}
+
+// TLS is the certificate of all listeners.
+type TLS struct {
+	Certificate string `toml:"certificate"`
+	Key         string `toml:"key"`
+	ClientCA    string `toml:"client_ca"`
+}
+
+// Process is what the process becomes.
+type Process struct {
+	User string `toml:"user"`
+}
+
+// Limits bound what clients can take.
+type Limits struct {
+	Connections           int      `toml:"connections"`
+	ConnectionsPerAddress int      `toml:"connections_per_address"`
+	ConnectionsPerUser    int      `toml:"connections_per_user"`
+	MessageSize           Size     `toml:"message_size"`
+	CommandSize           Size     `toml:"command_size"`
+	LoginTime             Duration `toml:"login_time"`
+	IMAPIdleTime          Duration `toml:"imap_idle_time"`
+	POP3IdleTime          Duration `toml:"pop3_idle_time"`
+	WriteTime             Duration `toml:"write_time"`
+}
+
+// Log says what is logged and how.
+type Log struct {
+	Level  string `toml:"level"`
+	Format string `toml:"format"`
+}
+
+// Duration is written as "90s", "10m", "1h30m".
+type Duration time.Duration
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	if err != nil || v < 0 {
+		return fmt.Errorf("%q is not a duration such as \"90s\", \"10m\" or \"1h30m\"", text)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+func (d Duration) String() string { return time.Duration(d).String() }
+
+// Size is written in octets as "512K", "100M", "1G".
+type Size int64
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *Size) UnmarshalText(text []byte) error {
+	digits := strings.TrimRight(string(text), "KMG")
+	shift, known := map[string]uint{"": 0, "K": 10, "M": 20, "G": 30}[string(text[len(digits):])]
+	var n int64
+	if _, err := fmt.Sscanf(digits+"\n", "%d\n", &n); err != nil || !known || n < 0 || n > 1<<20 && shift > 20 || n > 1<<40 {
+		return fmt.Errorf("%q is not a size such as \"512K\", \"100M\" or \"1G\"", text)
+	}
+	*s = Size(n << shift)
+	return nil
+}
+
+// Default is the configuration of an empty file.
+func Default() Config {
+	return Config{
+		Mail: Mail{Root: "/var/mail/{user}/Maildir", Separator: "/"},
+		Auth: Auth{Users: "/etc/postroom/users"},
+		IMAP: IMAP{Listen: []string{"127.0.0.1:143"}},
+		POP3: POP3{Listen: []string{"127.0.0.1:110"}, UIDL: "dovecot"},
+		Limits: Limits{
+			Connections: 10000, ConnectionsPerAddress: 200, ConnectionsPerUser: 50,
+			MessageSize: 100 << 20, CommandSize: 2 << 20,
+			LoginTime: Duration(time.Minute), IMAPIdleTime: Duration(30 * time.Minute),
+			POP3IdleTime: Duration(10 * time.Minute), WriteTime: Duration(2 * time.Minute),
+		},
+		Log: Log{Level: "info", Format: "text"},
+	}
+}
+
+// Read reads and checks a configuration file. All that is wrong is in the error.
+func Read(path string) (*Config, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s: there is no such file; config.toml.example is one to begin with", path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	return Parse(path, string(data))
+}
+
+// Parse checks the text of a configuration file.
+func Parse(path, text string) (*Config, error) {
+	c := Default()
+	c.File = path
+	md, err := toml.Decode(text, &c)
+	if err != nil {
+		return nil, located(path, text, err)
+	}
+	var wrong []error
+	for _, key := range md.Undecoded() {
+		wrong = append(wrong, fmt.Errorf("%s:%d: %s: there is no such key%s", path, lineOf(text, key.String()), key, suggest(key.String())))
+	}
+	if len(wrong) == 0 {
+		for _, p := range c.check() {
+			wrong = append(wrong, fmt.Errorf("%s:%d: %s: %w", path, lineOf(text, p.key), p.key, p.err))
+		}
+	}
+	if len(wrong) > 0 {
+		return nil, errors.Join(wrong...)
+	}
+	return &c, nil
+}
+
+// located gives an error of the decoder the form of ours.
+func located(path, text string, err error) error {
+	var pe toml.ParseError
+	if !errors.As(err, &pe) {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	line := pe.Position.Line
+	key := ""
+	if pe.LastKey != "" {
+		key = pe.LastKey + ": "
+	}
+	msg := pe.Message
+	if msg == "" {
+		msg = strings.TrimPrefix(pe.Error(), "toml: ")
+		if _, rest, ok := strings.Cut(msg, "): "); ok {
+			msg = rest
+		}
+	}
+	return fmt.Errorf("%s:%d: %s%s", path, line, key, msg)
+}
+
+// lineOf finds the line where a key is set; that of its table, or 1, if none does.
+func lineOf(text, key string) int {
+	table, name, ok := strings.Cut(key, ".")
+	if !ok {
+		table, name = "", key
+	}
+	at, current := 1, ""
+	for i, line := range strings.Split(text, "\n") {
+		line = strings.TrimSpace(line)
+		if t, ok := strings.CutPrefix(line, "["); ok {
+			current = strings.TrimSpace(strings.Trim(strings.SplitN(t, "#", 2)[0], "[] \t"))
+			if current == table || current == key {
+				at = i + 1
+			}
+			continue
+		}
+		k, _, ok := strings.Cut(line, "=")
+		k = strings.Trim(strings.TrimSpace(k), `"'`)
+		if ok && (current == table && k == name || current == "" && k == key) {
+			return i + 1
+		}
+	}
+	return at
+}
+
+// suggest names a key that may have been meant.
+func suggest(key string) string {
+	name := key[strings.LastIndexByte(key, '.')+1:]
+	for _, k := range Keys() {
+		known := k[strings.LastIndexByte(k, '.')+1:]
+		if known == name && k != key || strings.HasPrefix(k, key) || distance(key, k) <= 2 {
+			return fmt.Sprintf("; is %s meant?", k)
+		}
+	}
+	return "; config.toml.example lists them all"
+}
+
+// distance is how many letters have to be changed to get from a to b.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		prev := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := prev
+			if a[i] != b[j] {
+				cost = 1 + min(prev, row[j], row[j+1])
+			}
+			prev, row[j+1] = row[j+1], cost
+		}
+	}
+	return row[len(b)]
+}
+
+// splitAddress checks "host:port".
+func splitAddress(addr string) error {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("%q is not \"host:port\"", addr)
+	}
+	if _, err := net.LookupPort("tcp", port); err != nil {
+		return fmt.Errorf("%q: %q is no port", addr, port)
+	}
+	if host != "" && net.ParseIP(host) == nil && strings.ContainsAny(host, " /") {
+		return fmt.Errorf("%q: %q is no host", addr, host)
+	}
+	return nil
+}
