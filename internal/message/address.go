@@ -21,7 +21,6 @@ type addressParser struct {
 // parseAddresses reads a field's value; nil if it holds no address at all.
 func parseAddresses(v string) []Address {
 	a := addressParser{lexer: newLexer(v)}
-	a.nul = "\uFFFD"
 	a.keep = true
 	if a.skipSpace() != more {
 		return nil
@@ -115,7 +114,7 @@ func (a *addressParser) mailbox() status {
 		a.pos = start
 		var bad bool
 		st, bad = a.addrSpec()
-		if (bad || st == broken) && !a.cur.Name.Set && a.cur.Mailbox.Set && !a.cur.Host.Set {
+		if bad && !a.cur.Name.Set && a.cur.Mailbox.Set && !a.cur.Host.Set {
 			// A quoted string alone is a name rather than a mailbox.
 			a.cur.Name, a.cur.Mailbox = a.cur.Mailbox, String{}
 		}
@@ -204,7 +203,7 @@ func (a *addressParser) localPart() status {
 	if a.at('"') {
 		st = a.quoted(&a.t)
 	} else {
-		st = a.dotAtom(&a.t)
+		st = a.lexer.localPart(&a.t)
 	}
 	if st != broken {
 		a.cur.Mailbox = a.take()

@@ -74,7 +74,7 @@ type field struct {
 }
 
 // begin looks at a field's first line; f.skip is then where its value starts.
-// A line without a colon is all name.
+// A line without a colon is no field, nor are those that continue it.
 func (f *field) begin(c []byte, envelope bool) {
 	f.active = true
 	f.id = fNone
@@ -83,9 +83,6 @@ func (f *field) begin(c []byte, envelope bool) {
 	line := trimLF(c)
 	colon := bytes.IndexByte(line, ':')
 	if colon < 0 {
-		if len(line) < len(fieldNames) {
-			f.setID(line, envelope)
-		}
 		return
 	}
 	name := line[:colon]
@@ -200,7 +197,8 @@ func setFirst(s *String, v string) {
 	}
 }
 
-// set fills in one field; of fields that stand twice the last counts.
+// set fills in one field. Of fields that stand twice the last counts, but for
+// addresses, which add up.
 func (e *Envelope) set(id fieldID, v string) {
 	switch id {
 	case fDate:
@@ -212,16 +210,16 @@ func (e *Envelope) set(id fieldID, v string) {
 	case fMessageID:
 		e.MessageID = String{true, v}
 	case fFrom:
-		e.From = parseAddresses(v)
+		e.From = append(e.From, parseAddresses(v)...)
 	case fSender:
-		e.Sender = parseAddresses(v)
+		e.Sender = append(e.Sender, parseAddresses(v)...)
 	case fReplyTo:
-		e.ReplyTo = parseAddresses(v)
+		e.ReplyTo = append(e.ReplyTo, parseAddresses(v)...)
 	case fTo:
-		e.To = parseAddresses(v)
+		e.To = append(e.To, parseAddresses(v)...)
 	case fCC:
-		e.CC = parseAddresses(v)
+		e.CC = append(e.CC, parseAddresses(v)...)
 	case fBCC:
-		e.BCC = parseAddresses(v)
+		e.BCC = append(e.BCC, parseAddresses(v)...)
 	}
 }

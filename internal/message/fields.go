@@ -11,13 +11,17 @@ const maxFieldsOut = 16 << 20
 
 // HeaderFields gives those fields of a header section that are named, or with
 // not those that are not named, in their order, folding kept, every line with
-// CRLF, and an empty line at the end: RFC 9051 section 6.4.5.1,
+// CRLF, and the empty line at the end: RFC 9051 section 6.4.5.1,
 // HEADER.FIELDS and HEADER.FIELDS.NOT.
 func HeaderFields(src io.ReaderAt, m *Message, s Section, fields []string, not bool) ([]byte, error) {
 	out := make([]byte, 0, 512)
 	match := false
+	// The answer ends in an empty line even if the header has none, but for
+	// HEADER.FIELDS.NOT of the message itself: so does Dovecot.
+	blank := !not || s != m.Root.Head
 	err := headerLines(src, m, s, func(line []byte, first bool) bool {
-		if len(trimLF(line)) == 0 {
+		if first && len(trimLF(line)) == 0 {
+			blank = true
 			return false
 		}
 		if first {
@@ -31,10 +35,14 @@ func HeaderFields(src io.ReaderAt, m *Message, s Section, fields []string, not b
 	if err != nil {
 		return nil, err
 	}
-	return append(out, "\r\n"...), nil
+	if blank {
+		out = append(out, "\r\n"...)
+	}
+	return out, nil
 }
 
 func named(name []byte, fields []string) bool {
+	name, _, _ = bytes.Cut(name, []byte{0}) // as the parse does
 	for _, f := range fields {
 		if len(f) == len(name) && equalFold(string(name), f) {
 			return true
@@ -43,17 +51,14 @@ func named(name []byte, fields []string) bool {
 	return false
 }
 
-// fieldName is what stands before the colon of a field's first line, or the
-// whole line if it has none.
+// fieldName is what stands before the colon of a field's first line, space
+// before the colon left out. A line without a colon has no name.
 func fieldName(line []byte) []byte {
-	line = trimLF(line)
-	if i := bytes.IndexByte(line, ':'); i >= 0 {
-		line = line[:i]
-		for len(line) > 0 && isBlank(line[len(line)-1]) {
-			line = line[:len(line)-1]
-		}
+	name := line[:max(0, bytes.IndexByte(line, ':'))]
+	for len(name) > 0 && isBlank(name[len(name)-1]) {
+		name = name[:len(name)-1]
 	}
-	return line
+	return name
 }
 
 var lineBufs = sync.Pool{New: func() any { b := make([]byte, 16<<10); return &b }}

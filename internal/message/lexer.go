@@ -42,10 +42,9 @@ type lexer struct {
 	// where keep is set, since "addr (Name)" is how names once were written.
 	comment text
 	keep    bool
-	nul     string // stands for a NUL in quoted text
 }
 
-func newLexer(s string) lexer { return lexer{s: s, nul: "\x80"} }
+func newLexer(s string) lexer { return lexer{s: s} }
 
 func (x *lexer) done() bool { return x.pos >= len(x.s) }
 
@@ -99,20 +98,40 @@ func (x *lexer) skipComment() status {
 				return x.status()
 			}
 		case '\\':
-			x.keepComment(from)
-			x.pos++
-			if x.done() {
+			if x.noPair() {
+				break
+			}
+			if x.pos+1 == len(x.s) {
+				x.pos++
 				return broken
 			}
+			x.keepComment(from)
+			x.pos++
 			from = x.pos
+		case '\n', 0:
+			x.keepComment(from)
+			if x.keep && x.at(0) {
+				x.comment.addNUL()
+			}
+			from = x.pos + 1
 		}
 	}
 	return broken
 }
 
+// noPair tells whether the backslash at hand stands for itself: CR, LF and NUL
+// cannot be quoted (RFC 5322 section 4.1 has them as obsolete).
+func (x *lexer) noPair() bool {
+	if x.pos+1 >= len(x.s) {
+		return false
+	}
+	c := x.s[x.pos+1]
+	return c == '\r' || c == '\n' || c == 0
+}
+
 func (x *lexer) keepComment(from int) {
 	if x.keep {
-		x.comment.addQuoted(x, from, x.pos)
+		x.comment.add(x.s, from, x.pos)
 	}
 }
 
@@ -165,7 +184,29 @@ func (x *lexer) dotAtom(t *text) status {
 		}
 		t.add(x.s, x.pos, x.pos+1)
 		x.pos++
-		if st := x.skipSpace(); st != more {
+		if x.skipSpace() != more || !x.is(isAtext) {
+			return broken
+		}
+	}
+}
+
+// localPart reads the atoms and dots of a local-part, wherever the dots
+// stand: "a..b@x" and ".a@x" are lawful nowhere and in use.
+func (x *lexer) localPart(t *text) status {
+	st := broken
+	for {
+		for x.at('.') {
+			t.add(x.s, x.pos, x.pos+1)
+			x.pos++
+			if x.done() {
+				return atEnd
+			}
+			st = more
+		}
+		if x.at('@') {
+			return st
+		}
+		if st = x.atom(t); st != more || !x.at('.') {
 			return st
 		}
 	}
@@ -178,7 +219,7 @@ func (x *lexer) quoted(t *text) status {
 	for ; x.pos < len(x.s); x.pos++ {
 		switch x.s[x.pos] {
 		case '"':
-			t.addQuoted(x, from, x.pos)
+			t.add(x.s, from, x.pos)
 			x.pos++
 			return x.skipSpace()
 		case '\n':
@@ -186,15 +227,22 @@ func (x *lexer) quoted(t *text) status {
 			if end > from && x.s[end-1] == '\r' {
 				end--
 			}
-			t.addQuoted(x, from, end)
+			t.add(x.s, from, end)
 			from = x.pos + 1
 		case '\\':
+			if x.noPair() {
+				break
+			}
 			x.pos++
 			if x.done() {
 				return broken
 			}
-			t.addQuoted(x, from, x.pos-1)
+			t.add(x.s, from, x.pos-1)
 			from = x.pos
+		case 0:
+			t.add(x.s, from, x.pos)
+			t.addNUL()
+			from = x.pos + 1
 		}
 	}
 	return broken
@@ -242,13 +290,24 @@ func (x *lexer) domain(t *text) status {
 	if !x.at('[') {
 		return x.dotAtom(t)
 	}
-	for from := x.pos; x.pos < len(x.s); x.pos++ {
+	from := x.pos
+	for x.pos++; x.pos < len(x.s); x.pos++ {
 		switch x.s[x.pos] {
+		case '[':
+			return broken
 		case '\\':
-			x.pos++
+			if !x.noPair() {
+				x.pos++
+			}
+		case '\n', 0:
+			t.add(x.s, from, x.pos)
+			if x.at(0) {
+				t.addNUL()
+			}
+			from = x.pos + 1
 		case ']':
 			x.pos++
-			t.addQuoted(x, from, x.pos)
+			t.add(x.s, from, x.pos)
 			return x.skipSpace()
 		}
 	}
@@ -290,17 +349,10 @@ func (t *text) add(s string, from, to int) {
 	}
 }
 
-// addQuoted adds text in which a NUL can stand; IMAP cannot carry one.
-func (t *text) addQuoted(x *lexer, from, to int) {
-	if from >= to {
-		return
-	}
-	if strings.IndexByte(x.s[from:to], 0) < 0 {
-		t.add(x.s, from, to)
-		return
-	}
+// addNUL adds what stands for a NUL, which IMAP cannot carry.
+func (t *text) addNUL() {
 	t.spill()
-	t.buf = append(t.buf, strings.ReplaceAll(x.s[from:to], "\x00", x.nul)...)
+	t.buf = append(t.buf, "\uFFFD"...)
 }
 
 func (t *text) addByte(c byte) {
@@ -310,11 +362,6 @@ func (t *text) addByte(c byte) {
 	}
 	t.spill()
 	t.buf = append(t.buf, c)
-}
-
-func (t *text) addString(s string) {
-	t.spill()
-	t.buf = append(t.buf, s...)
 }
 
 func (t *text) spill() {

@@ -6,21 +6,30 @@ import (
 	"strings"
 )
 
-// contentType reads "type/subtype" (RFC 2045 section 5.1) into t as far as it
-// goes. Broken means that no parameters can follow.
+// contentType reads "type/subtype" (RFC 2045 section 5.1) into t. Broken means
+// that no parameters can follow; t is then empty, or the type alone if nothing
+// but an open comment follows that.
 func (x *lexer) contentType(t *text) status {
 	if x.skipSpace() != more {
 		return broken
 	}
-	if x.token(t) != more || !x.at('/') {
+	st := x.token(t)
+	if st != more {
 		return broken
 	}
-	x.pos++
-	if x.skipSpace() != more {
-		return broken
+	if t.len() > 0 && x.at('/') {
+		x.pos++
+		if x.skipSpace() == more {
+			t.addByte('/')
+			n := t.len()
+			st := x.token(t)
+			if t.len() > n && (st == atEnd || st == more && x.at(';')) {
+				return st
+			}
+		}
 	}
-	t.addByte('/')
-	return x.token(t)
+	t.reset()
+	return broken
 }
 
 // parseType fills in Content-Type. A broken value still counts as one: its
@@ -134,7 +143,8 @@ func (x *lexer) param() (Param, bool) {
 		for !x.done() && strings.IndexByte("; \t\r\n", x.s[x.pos]) < 0 {
 			x.pos++
 		}
-		value.add(x.s, from, x.pos)
+		value = text{src: strings.ReplaceAll(x.s[from:x.pos], "\x00", "\uFFFD")}
+		value.to = len(value.src)
 	default:
 		st = x.token(&value)
 	}

@@ -143,7 +143,7 @@ func (p *parser) header() {
 		if len(c) == 0 {
 			break
 		}
-		if c[0] == '\n' || c[0] == '\r' && len(c) > 1 && c[1] == '\n' {
+		if nl = emptyLine(c); nl > 0 {
 			p.take(len(c))
 			blank = true
 			break
@@ -151,6 +151,11 @@ func (p *parser) header() {
 		nl = p.headerLine(c, outer)
 	}
 	p.endField(o.part, outer)
+	p.classify(o, blank)
+	if blank && p.delims > 0 {
+		i := p.atBoundary()
+		atCut = i >= 0 && i != n-1
+	}
 	if atCut && nl > 0 {
 		// The line end before a boundary belongs to the boundary.
 		p.cut = cut{true, n - 1, p.raw() - int64(nl), p.virt() - 2, p.lines - 1}
@@ -160,7 +165,17 @@ func (p *parser) header() {
 	} else {
 		p.endHead(p.raw(), p.virt(), p.lines)
 	}
-	p.classify(o, blank)
+}
+
+// emptyLine gives the length of a line that is nothing but its end, else 0.
+func emptyLine(c []byte) int {
+	switch {
+	case c[0] == '\n':
+		return 1
+	case c[0] == '\r' && len(c) > 1 && c[1] == '\n':
+		return 2
+	}
+	return 0
 }
 
 // headerLine consumes one line, of which c is the beginning, and returns the
@@ -200,7 +215,7 @@ func (p *parser) classify(o *open, blank bool) {
 	part := o.part
 	if !p.isMIME {
 		// Without MIME the fields named Content-* mean nothing.
-		*part = Part{Envelope: part.Envelope, Head: part.Head, Body: part.Body}
+		*part = Part{Envelope: part.Envelope, Head: part.Head}
 	}
 	deep := len(p.stack) > maxDepth || p.parts >= maxParts
 	switch {
@@ -307,19 +322,32 @@ func (p *parser) skipLineEnd() int {
 
 // atBoundary tells which open multipart the line at hand delimits, as an
 // index into the stack, -1 if none. A line need only begin with a boundary
-// (RFC 2046 section 5.1.1). Of several that fit the longest counts, of equal
-// ones the innermost.
+// (RFC 2046 section 5.1.1). Of several that fit the innermost counts that is all
+// of the line but for "--" at its end, else the longest, of equal ones the
+// innermost.
 func (p *parser) atBoundary() int {
 	if b := p.ahead(2); len(b) < 2 || b[0] != '-' || b[1] != '-' {
 		return -1
 	}
-	b := p.ahead(maxBoundary + 4)[2:]
+	line := p.ahead(maxBoundary + 4)[2:]
+	if i := bytes.IndexByte(line, '\n'); i >= 0 {
+		line = trimLF(line[:i+1])
+	}
+	bare := line
+	if len(line) > 2 {
+		bare = bytes.TrimSuffix(line, []byte("--"))
+	}
 	best := -1
 	for i := len(p.stack) - 1; i >= 0; i-- {
 		o := &p.stack[i]
-		if o.delim && len(o.boundary) <= len(b) && string(b[:len(o.boundary)]) == o.boundary &&
-			(best < 0 || len(o.boundary) > len(p.stack[best].boundary)) {
-			best = i
+		n := len(o.boundary)
+		if !o.delim || n > len(line) || string(line[:n]) != o.boundary ||
+			best >= 0 && n <= len(p.stack[best].boundary) {
+			continue
+		}
+		best = i
+		if n == len(line) || n == len(bare) {
+			break
 		}
 	}
 	return best

@@ -105,6 +105,9 @@ func (p *Part) appendSingle(dst []byte, extended bool) []byte {
 		typ, subtype = p.MediaType()
 	case !p.HasType:
 		typ, subtype = "text", "plain"
+	case equalFold(typ, "multipart"):
+		// A multipart that is not one would not fit the grammar.
+		typ, subtype = "application", "octet-stream"
 	}
 	isText := p.IsText()
 	dst = appendString(dst, typ)
@@ -205,8 +208,8 @@ func appendNString(dst []byte, s String) []byte {
 	return appendString(dst, s.Value)
 }
 
-// appendUnfolded appends a header value as one line: folding goes, NULs become
-// U+FFFD.
+// appendUnfolded appends a header value as one line: line ends go, or become a
+// space where none follows, NULs become U+FFFD.
 func appendUnfolded(dst []byte, s String) []byte {
 	if !s.Set {
 		return append(dst, "NIL"...)
@@ -215,14 +218,23 @@ func appendUnfolded(dst []byte, s String) []byte {
 }
 
 func unfold(v string) string {
-	if strings.IndexByte(v, 0) >= 0 {
-		v = strings.ReplaceAll(v, "\x00", "\uFFFD")
-	}
+	v = strings.ReplaceAll(v, "\x00", "\uFFFD")
 	if strings.IndexByte(v, '\n') < 0 && strings.IndexByte(v, '\r') < 0 {
 		return v
 	}
-	return strings.NewReplacer("\r", "", "\n", "").Replace(v)
+	b := make([]byte, 0, len(v))
+	for i := 0; i < len(v); i++ {
+		switch {
+		case v[i] != '\n' && v[i] != '\r':
+			b = append(b, v[i])
+		case i+1 < len(v) && !isSpace(v[i+1]):
+			b = append(b, ' ')
+		}
+	}
+	return string(b)
 }
+
+func isSpace(c byte) bool { return isBlank(c) || c == '\n' || c == '\r' }
 
 // appendTidy appends a header value as people read it: unfolded, white space
 // made single spaces and cut off at both ends.
@@ -230,10 +242,11 @@ func appendTidy(dst []byte, s String) []byte {
 	if !s.Set {
 		return append(dst, "NIL"...)
 	}
-	return appendString(dst, tidy(unfold(s.Value)))
+	return appendString(dst, tidy(s.Value))
 }
 
 func tidy(v string) string {
+	v = strings.ReplaceAll(v, "\x00", "\uFFFD")
 	space := true // the octet before is white space, or there is none
 	for i := 0; ; i++ {
 		if i == len(v) {
@@ -242,14 +255,14 @@ func tidy(v string) string {
 			}
 			break
 		}
-		if v[i] == '\t' || v[i] == ' ' && space {
+		if isSpace(v[i]) && (v[i] != ' ' || space) {
 			break
 		}
 		space = v[i] == ' '
 	}
 	b := make([]byte, 0, len(v))
 	for i := 0; i < len(v); i++ {
-		if !isBlank(v[i]) {
+		if !isSpace(v[i]) {
 			b = append(b, v[i])
 		} else if len(b) > 0 && b[len(b)-1] != ' ' {
 			b = append(b, ' ')
