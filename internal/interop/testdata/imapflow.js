@@ -7,6 +7,8 @@
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const path = require('node:path');
+// Debian's Node 18 has it, but not under this name as later ones do.
+globalThis.crypto ??= require('node:crypto').webcrypto;
 const { ImapFlow } = require('imapflow');
 
 const [port, maildir] = [Number(process.argv[2]), process.argv[3]];
