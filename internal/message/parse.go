@@ -94,7 +94,11 @@ func (p *parser) push() {
 			part.Head.Off, part.Head.Pos = up.Body.Off, up.Body.Pos
 		}
 	}
-	p.parts++
+	if p.parts++; p.parts == maxParts {
+		for i := range p.stack {
+			p.forget(i) // the last part takes all the rest
+		}
+	}
 	p.stack = append(p.stack, open{part: part})
 }
 
@@ -217,7 +221,7 @@ func (p *parser) classify(o *open, blank bool) {
 		// Without MIME the fields named Content-* mean nothing.
 		*part = Part{Envelope: part.Envelope, Head: part.Head}
 	}
-	deep := len(p.stack) > maxDepth || p.parts >= maxParts
+	deep := len(p.stack) >= maxDepth || p.parts >= maxParts
 	switch {
 	case !part.HasType:
 		if n := len(p.stack); n > 1 && p.stack[n-2].digest && !deep {
@@ -234,10 +238,15 @@ func (p *parser) classify(o *open, blank bool) {
 			o.boundary, o.delim = p.boundary, true
 			p.delims++
 		}
-	case equalFold(part.Type, "message") &&
-		(equalFold(part.Subtype, "rfc822") || equalFold(part.Subtype, "global")):
+	case isEmbedded(part.Type, part.Subtype):
 		part.Kind = Embedded
 	}
+}
+
+// isEmbedded: RFC 9051 section 7.5.2 has message/global (RFC 6532) told of as
+// message/rfc822 is.
+func isEmbedded(typ, subtype string) bool {
+	return equalFold(typ, "message") && (equalFold(subtype, "rfc822") || equalFold(subtype, "global"))
 }
 
 // body reads the body of the innermost part, and on, until a header begins;
@@ -268,11 +277,11 @@ func (p *parser) body() bool {
 		if !p.skipLine() {
 			return false
 		}
-		if !last && p.parts < maxParts {
+		if !last {
 			p.push()
 			return true
 		}
-		p.forget(i, last)
+		p.forget(i)
 		crlf = 0
 	}
 	p.toEnd()
@@ -296,17 +305,11 @@ func (p *parser) popTo(i, crlf int) {
 	p.cut.set = false
 }
 
-// forget stops the search for the boundary of index i; for any, if the
-// message has had all the parts it may have.
-func (p *parser) forget(i int, last bool) {
-	for ; i >= 0; i-- {
-		if o := &p.stack[i]; o.delim {
-			o.delim = false
-			p.delims--
-		}
-		if last {
-			return
-		}
+// forget stops the search for the boundary of index i of the stack.
+func (p *parser) forget(i int) {
+	if o := &p.stack[i]; o.delim {
+		o.delim = false
+		p.delims--
 	}
 }
 

@@ -105,8 +105,8 @@ func (p *Part) appendSingle(dst []byte, extended bool) []byte {
 		typ, subtype = p.MediaType()
 	case !p.HasType:
 		typ, subtype = "text", "plain"
-	case equalFold(typ, "multipart"):
-		// A multipart that is not one would not fit the grammar.
+	case equalFold(typ, "multipart") || isEmbedded(typ, subtype):
+		// A part of such a type that has no parts would not fit the grammar.
 		typ, subtype = "application", "octet-stream"
 	}
 	isText := p.IsText()
