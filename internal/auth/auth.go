@@ -57,7 +57,7 @@ type Options struct {
 type Service struct {
 	opt      Options
 	throttle *throttle
-	secret   [32]byte      // makes the decoys of SCRAM
+	secret   [32]byte        // makes the decoys of SCRAM
 	ctx      context.Context // ends with Close: SASL exchanges have none of their own
 	cancel   context.CancelFunc
 	work     chan struct{} // bounds how many hashes are computed at once: each may take 64 MiB

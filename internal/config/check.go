@@ -148,4 +148,3 @@ func Keys() []string {
 	}
 	return out
 }
-

@@ -4,11 +4,13 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -169,10 +171,18 @@ func Parse(path, text string) (*Config, error) {
 	return &c, nil
 }
 
+// typeError is how the decoder, which has no type for this error, says that a value has the wrong type.
+var typeError = regexp.MustCompile(`line (\d+) \(last key "(.*)"\): incompatible types: TOML value has type (\w+); destination has type (\w+)`)
+
 // located gives an error of the decoder the form of ours.
 func located(path, text string, err error) error {
 	var pe toml.ParseError
 	if !errors.As(err, &pe) {
+		if m := typeError.FindStringSubmatch(err.Error()); m != nil {
+			kind := map[string]string{"slice": "list", "struct": "table"}
+			name := func(s string) string { return cmp.Or(kind[s], s) }
+			return fmt.Errorf("%s:%s: %s: a %s stands where a %s is wanted", path, m[1], m[2], name(m[3]), name(m[4]))
+		}
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	line := pe.Position.Line
