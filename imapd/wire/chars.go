@@ -6,6 +6,7 @@ const (
 	classAstring             // ASTRING-CHAR: ATOM-CHAR and "]"
 	classTag                 // ASTRING-CHAR but "+"
 	classList                // list-char: ATOM-CHAR, wildcards and "]"
+	classItem                // letters, digits, "." and "-": what names a FETCH item or a section
 )
 
 var classes = func() (t [256]uint8) {
@@ -20,6 +21,9 @@ var classes = func() (t [256]uint8) {
 			t[c] = classAtom | classAstring | classList
 		default:
 			t[c] = classAtom | classAstring | classTag | classList
+		}
+		if isDigit(byte(c)) || byte(c)|0x20-'a' < 26 || c == '.' || c == '-' {
+			t[c] |= classItem
 		}
 	}
 	return t

@@ -195,12 +195,36 @@ func (e *Encoder) Nstring(s string) *Encoder {
 	return e.String(s)
 }
 
-// Mailbox writes a name in the form that is in force.
-func (e *Encoder) Mailbox(name string) *Encoder {
-	if !e.UTF8 {
-		name = string(AppendUTF7(nil, name))
+// Name gives a mailbox name in the form that is in force.
+func (e *Encoder) Name(name string) string {
+	if e.UTF8 {
+		return name
 	}
-	return e.Astring(name)
+	return string(AppendUTF7(nil, name))
+}
+
+// Mailbox writes a name in the form that is in force.
+func (e *Encoder) Mailbox(name string) *Encoder { return e.Astring(e.Name(name)) }
+
+// CopyN writes exactly n octets from r, by way of the buffer and without
+// another.
+func (e *Encoder) CopyN(r io.Reader, n int64) error {
+	for n > 0 && e.err == nil {
+		b := e.b()
+		free := (*b)[len(*b):cap(*b)]
+		if int64(len(free)) > n {
+			free = free[:n]
+		}
+		m, err := r.Read(free)
+		*b = (*b)[:len(*b)+m]
+		if n -= int64(m); n > 0 && err != nil {
+			if err == io.EOF {
+				err = io.ErrUnexpectedEOF
+			}
+			return err
+		}
+	}
+	return e.err
 }
 
 // DateTime writes a date-time.

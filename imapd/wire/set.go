@@ -100,6 +100,11 @@ func (n *Numbers) Add(v uint32) {
 	*n = append(*n, Range{v, v})
 }
 
+// Union gives the numbers of both.
+func (n Numbers) Union(m Numbers) Numbers {
+	return append(append(make(Numbers, 0, len(n)+len(m)), n...), m...).normalize()
+}
+
 // Of makes Numbers of an ascending list.
 func Of(list []uint32) Numbers {
 	var n Numbers

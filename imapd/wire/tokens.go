@@ -220,6 +220,15 @@ func (d *Decoder) FlagList(dst *[]string) bool {
 	})
 }
 
+// Item reads a name of letters, digits, dots and hyphens, in upper case; it
+// may be empty.
+func (d *Decoder) Item(dst *string) bool {
+	b := d.chars(classItem)
+	upper(b)
+	*dst = string(b)
+	return d.err == nil
+}
+
 // Date reads dd-Mon-yyyy, quoted or not.
 func (d *Decoder) Date(dst *time.Time) bool {
 	var s string

@@ -1,0 +1,276 @@
+package imapd
+
+import (
+	"slices"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/ianaindex"
+
+	"postroom/imapd/wire"
+)
+
+// searchCommand is SEARCH: RFC 9051 section 6.4.4, with the result options of
+// ESEARCH (RFC 4731) and SEARCHRES (RFC 5182), and MODSEQ (RFC 7162 section
+// 3.1.5).
+type searchCommand struct {
+	uid      bool
+	extended bool // RETURN was given
+	min, max bool
+	all      bool
+	count    bool
+	save     bool
+
+	key        searchKey
+	needModSeq bool // MODSEQ was asked for, so the answer carries one
+	sets       []*resolved
+	badCharset bool
+}
+
+// resolved is a set of a search key; its meaning depends on the mailbox.
+type resolved struct {
+	set wire.Set
+	uid bool
+	n   wire.Numbers // sequence numbers
+}
+
+// searchKey is a compiled key. Keys that are cheap to try are tried first.
+type searchKey struct {
+	cost  cost
+	match func(m *candidate) (bool, error)
+}
+
+type cost int
+
+const (
+	costNone   cost = iota
+	costFlags       // in the snapshot
+	costInfo        // date and size, mostly known without opening
+	costHeader      // opens and parses
+	costBody        // decodes all of it
+)
+
+func parseSearch(p *parser) action {
+	cmd := &searchCommand{uid: p.uid}
+	if !p.SP() {
+		return nil
+	}
+	sp := &searchParser{parser: p, cmd: cmd}
+	var name string
+	if !p.AtSet() && !p.Peek('(') {
+		if !p.Name(&name) {
+			return nil
+		}
+		if name == "RETURN" {
+			if !p.SP() || !cmd.returnOptions(p) || !p.SP() {
+				return nil
+			}
+			if name = ""; !p.AtSet() && !p.Peek('(') && !p.Name(&name) {
+				return nil
+			}
+		}
+		if name == "CHARSET" {
+			if !p.SP() || !sp.readCharset() || !p.SP() {
+				return nil
+			}
+			name = ""
+		}
+	}
+	keys, ok := sp.keys(name)
+	if !ok {
+		return nil
+	}
+	cmd.key = and(keys)
+	return cmd.run
+}
+
+func (cmd *searchCommand) returnOptions(p *parser) bool {
+	cmd.extended = true
+	if !p.List(true, func() bool {
+		var name string
+		if !p.Name(&name) {
+			return false
+		}
+		switch name {
+		case "MIN":
+			cmd.min = true
+		case "MAX":
+			cmd.max = true
+		case "ALL":
+			cmd.all = true
+		case "COUNT":
+			cmd.count = true
+		case "SAVE":
+			cmd.save = true
+		default:
+			return p.Syntax("unknown result option")
+		}
+		return true
+	}) {
+		return false
+	}
+	if !cmd.min && !cmd.max && !cmd.count && !cmd.save {
+		cmd.all = true // RFC 9051 section 6.4.4, RETURN ()
+	}
+	return true
+}
+
+// searchParser reads search keys.
+type searchParser struct {
+	*parser
+	cmd     *searchCommand
+	charset encoding.Encoding // nil: UTF-8, or US-ASCII within it
+	given   bool
+	seen    int
+	depth   int
+}
+
+func (sp *searchParser) readCharset() bool {
+	var name string
+	if !sp.Astring(&name) {
+		return false
+	}
+	sp.given = true
+	if sp.UTF8 && name != "UTF-8" { // RFC 6855 section 3
+		return sp.Fail(bad("No CHARSET after ENABLE UTF8=ACCEPT"))
+	}
+	enc, err := ianaindex.MIME.Encoding(name)
+	if err != nil || enc == nil {
+		sp.cmd.badCharset = true // said when the whole command was read
+		return true
+	}
+	if canonical, _ := ianaindex.MIME.Name(enc); canonical != "UTF-8" && canonical != "US-ASCII" {
+		sp.charset = enc
+	}
+	return true
+}
+
+// text reads an astring and makes it UTF-8.
+func (sp *searchParser) text(dst *string) bool {
+	if !sp.Astring(dst) {
+		return false
+	}
+	if sp.charset != nil {
+		s, err := sp.charset.NewDecoder().String(*dst)
+		if err != nil {
+			sp.cmd.badCharset = true
+			return true
+		}
+		*dst = s
+	}
+	if !utf8.ValidString(*dst) {
+		sp.cmd.badCharset = true
+	}
+	return true
+}
+
+// keys reads key *(SP key); name is the first key's if it was read already.
+func (sp *searchParser) keys(name string) ([]searchKey, bool) {
+	var list []searchKey
+	for {
+		key, ok := sp.key(name)
+		if !ok {
+			return nil, false
+		}
+		list = append(list, key)
+		if !sp.Accept(' ') {
+			return list, sp.Err() == nil
+		}
+		name = ""
+	}
+}
+
+func (sp *searchParser) key(name string) (searchKey, bool) {
+	none := searchKey{}
+	if sp.seen++; sp.seen > sp.lim.SearchKeys {
+		return none, sp.Fail(no("LIMIT", "Too many search keys"))
+	}
+	if sp.depth++; sp.depth > sp.lim.Depth {
+		return none, sp.Syntax("search keys nested too deeply")
+	}
+	defer func() { sp.depth-- }()
+	switch {
+	case name != "":
+	case sp.Peek('('):
+		if !sp.Open() {
+			return none, false
+		}
+		list, ok := sp.keys("")
+		return and(list), ok && sp.Close()
+	case sp.AtSet():
+		return sp.set(false)
+	default:
+		if !sp.Name(&name) {
+			return none, false
+		}
+	}
+	parse := searchKeys[name]
+	if parse == nil {
+		return none, sp.Syntax("unknown search key " + name)
+	}
+	return parse(sp)
+}
+
+func (sp *searchParser) set(uid bool) (searchKey, bool) {
+	r := &resolved{uid: uid}
+	if !sp.SequenceSet(&r.set) {
+		return searchKey{}, false
+	}
+	sp.cmd.sets = append(sp.cmd.sets, r)
+	return searchKey{costFlags, func(m *candidate) (bool, error) {
+		return r.n.Contains(uint32(m.i + 1)), nil
+	}}, true
+}
+
+// and matches where all do. It orders by cost, which changes no result.
+func and(list []searchKey) searchKey {
+	if len(list) == 1 {
+		return list[0]
+	}
+	slices.SortStableFunc(list, byCost)
+	return searchKey{dearest(list), func(m *candidate) (bool, error) {
+		for _, k := range list {
+			if ok, err := k.match(m); !ok || err != nil {
+				return false, err
+			}
+		}
+		return true, nil
+	}}
+}
+
+func or(list []searchKey) searchKey {
+	slices.SortStableFunc(list, byCost)
+	return searchKey{dearest(list), func(m *candidate) (bool, error) {
+		for _, k := range list {
+			if ok, err := k.match(m); ok || err != nil {
+				return ok, err
+			}
+		}
+		return false, nil
+	}}
+}
+
+func not(k searchKey) searchKey {
+	return searchKey{k.cost, func(m *candidate) (bool, error) {
+		ok, err := k.match(m)
+		return !ok && err == nil, err
+	}}
+}
+
+func byCost(a, b searchKey) int { return int(a.cost - b.cost) }
+
+func dearest(list []searchKey) cost {
+	c := costNone
+	for _, k := range list {
+		c = max(c, k.cost)
+	}
+	return c
+}
+
+// day is a date without its time and its zone, which the date keys disregard
+// (RFC 9051 section 6.4.4).
+func day(t time.Time) time.Time {
+	y, m, d := t.Date()
+	return time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
+}

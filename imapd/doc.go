@@ -1,0 +1,22 @@
+// Package imapd serves IMAP4rev1 (RFC 3501) and IMAP4rev2 (RFC 9051).
+//
+// One goroutine owns a connection: it reads a command, runs it, answers it,
+// and then reads the next, so pipelined commands see each other's effects in
+// order and an ambiguous pipeline (RFC 3501 section 5.5) has one meaning.
+// What waits to be written is flushed when that goroutine is about to wait for
+// the client, and not before: a pipeline is answered in few writes.
+//
+// commands.go is the table of commands; each row names a parser, which touches
+// no store, and which returns the action to run once the whole line was read.
+// APPEND alone reads on while it runs, because its literals stream to disk.
+//
+// A selected mailbox is a snapshot: the one last told to the client. Sequence
+// numbers are positions in it. What is new is the difference between it and
+// the mailbox's current snapshot, told by report (session.go) at the end of a
+// command or during IDLE; where the protocol forbids EXPUNGE the session stays
+// with its snapshot if that difference holds one. There is no queue.
+//
+// Only during IDLE a second goroutine writes, while the first is blocked in
+// reading; whileWatching starts it, ends it and waits for it. No lock is held
+// while anything is written or read.
+package imapd

@@ -1,0 +1,239 @@
+package imapd
+
+import (
+	"strings"
+	"time"
+
+	"postroom/internal/account"
+	"postroom/internal/message"
+)
+
+// searchKeys are the keys of RFC 9051 section 6.4.4 and RFC 3501 section 6.4.4
+// (NEW, OLD, RECENT), each with what reads its arguments.
+var searchKeys map[string]func(sp *searchParser) (searchKey, bool)
+
+func init() { // not in the declaration: OR and NOT refer back to the map
+	searchKeys = map[string]func(sp *searchParser) (searchKey, bool){
+		"ALL":        func(*searchParser) (searchKey, bool) { return always(), true },
+		"ANSWERED":   hasFlag(account.Answered),
+		"DELETED":    hasFlag(account.Deleted),
+		"DRAFT":      hasFlag(account.Draft),
+		"FLAGGED":    hasFlag(account.Flagged),
+		"SEEN":       hasFlag(account.Seen),
+		"UNANSWERED": negated(hasFlag(account.Answered)),
+		"UNDELETED":  negated(hasFlag(account.Deleted)),
+		"UNDRAFT":    negated(hasFlag(account.Draft)),
+		"UNFLAGGED":  negated(hasFlag(account.Flagged)),
+		"UNSEEN":     negated(hasFlag(account.Seen)),
+		"KEYWORD":    hasKeyword,
+		"UNKEYWORD":  negated(hasKeyword),
+		"RECENT":     isRecent,
+		"OLD":        negated(isRecent),
+		"NEW":        isNew,
+
+		"BEFORE":     arrived(func(d, want time.Time) bool { return d.Before(want) }),
+		"ON":         arrived(time.Time.Equal),
+		"SINCE":      arrived(func(d, want time.Time) bool { return !d.Before(want) }),
+		"SENTBEFORE": sent(func(d, want time.Time) bool { return d.Before(want) }),
+		"SENTON":     sent(time.Time.Equal),
+		"SENTSINCE":  sent(func(d, want time.Time) bool { return !d.Before(want) }),
+		"LARGER":     sized(func(size, n int64) bool { return size > n }),
+		"SMALLER":    sized(func(size, n int64) bool { return size < n }),
+
+		"BCC":     inHeader("Bcc"),
+		"CC":      inHeader("Cc"),
+		"FROM":    inHeader("From"),
+		"SUBJECT": inHeader("Subject"),
+		"TO":      inHeader("To"),
+		"HEADER":  inNamedHeader,
+		"BODY":    inText((*message.Message).SearchBody),
+		"TEXT":    inText((*message.Message).SearchText),
+
+		"UID": func(sp *searchParser) (searchKey, bool) {
+			return spaced(sp, func() (searchKey, bool) { return sp.set(true) })
+		},
+		"NOT":    negation,
+		"OR":     either,
+		"MODSEQ": modSeqAtLeast,
+	}
+}
+
+// spaced reads a space, then what next reads.
+func spaced(sp *searchParser, next func() (searchKey, bool)) (searchKey, bool) {
+	if !sp.SP() {
+		return searchKey{}, false
+	}
+	return next()
+}
+
+func always() searchKey {
+	return searchKey{costNone, func(*candidate) (bool, error) { return true, nil }}
+}
+
+func hasFlag(f account.Flags) func(*searchParser) (searchKey, bool) {
+	return func(*searchParser) (searchKey, bool) {
+		return searchKey{costFlags, func(m *candidate) (bool, error) { return m.s.Flags(m.j)&f != 0, nil }}, true
+	}
+}
+
+func negated(parse func(*searchParser) (searchKey, bool)) func(*searchParser) (searchKey, bool) {
+	return func(sp *searchParser) (searchKey, bool) {
+		k, ok := parse(sp)
+		if !ok {
+			return k, false
+		}
+		return not(k), true
+	}
+}
+
+func hasKeyword(sp *searchParser) (searchKey, bool) {
+	var name string
+	if !sp.SP() || !sp.Flag(&name) {
+		return searchKey{}, false
+	}
+	return searchKey{costFlags, func(m *candidate) (bool, error) { return m.s.HasKeyword(m.j, name), nil }}, true
+}
+
+func isRecent(*searchParser) (searchKey, bool) {
+	return searchKey{costFlags, func(m *candidate) (bool, error) {
+		return m.sel.recent.Contains(m.s.UID(m.j)), nil
+	}}, true
+}
+
+func isNew(sp *searchParser) (searchKey, bool) {
+	recent, _ := isRecent(sp)
+	seen, _ := hasFlag(account.Seen)(sp)
+	return and([]searchKey{recent, not(seen)}), true
+}
+
+func arrived(test func(d, want time.Time) bool) func(*searchParser) (searchKey, bool) {
+	return func(sp *searchParser) (searchKey, bool) {
+		var want time.Time
+		if !sp.SP() || !sp.Date(&want) {
+			return searchKey{}, false
+		}
+		return searchKey{costInfo, func(m *candidate) (bool, error) {
+			date, err := m.arrival()
+			return err == nil && test(day(date), want), err
+		}}, true
+	}
+}
+
+func sent(test func(d, want time.Time) bool) func(*searchParser) (searchKey, bool) {
+	return func(sp *searchParser) (searchKey, bool) {
+		var want time.Time
+		if !sp.SP() || !sp.Date(&want) {
+			return searchKey{}, false
+		}
+		return searchKey{costHeader, func(m *candidate) (bool, error) {
+			if err := m.open(); err != nil {
+				return false, err
+			}
+			date, ok := m.parsed.SentDate()
+			return ok && test(day(date), want), nil
+		}}, true
+	}
+}
+
+func sized(test func(size, n int64) bool) func(*searchParser) (searchKey, bool) {
+	return func(sp *searchParser) (searchKey, bool) {
+		var n uint64
+		if !sp.SP() || !sp.Number64(&n) {
+			return searchKey{}, false
+		}
+		return searchKey{costInfo, func(m *candidate) (bool, error) {
+			size, err := m.size()
+			return err == nil && test(size, int64(n)), err
+		}}, true
+	}
+}
+
+func inHeader(field string) func(*searchParser) (searchKey, bool) {
+	return func(sp *searchParser) (searchKey, bool) {
+		var text string
+		if !sp.SP() || !sp.text(&text) {
+			return searchKey{}, false
+		}
+		return headerKey(field, text), true
+	}
+}
+
+func inNamedHeader(sp *searchParser) (searchKey, bool) {
+	var field, text string
+	if !sp.SP() || !sp.Astring(&field) || !sp.SP() || !sp.text(&text) {
+		return searchKey{}, false
+	}
+	return headerKey(field, text), true
+}
+
+func headerKey(field, text string) searchKey {
+	needle := message.NewNeedle(text)
+	return searchKey{costHeader, func(m *candidate) (bool, error) {
+		if err := m.open(); err != nil {
+			return false, err
+		}
+		return m.parsed.SearchHeader(m.msg, field, needle)
+	}}
+}
+
+func inText(search func(*message.Message, readerAt, *message.Needle) (bool, error)) func(*searchParser) (searchKey, bool) {
+	return func(sp *searchParser) (searchKey, bool) {
+		var text string
+		if !sp.SP() || !sp.text(&text) {
+			return searchKey{}, false
+		}
+		if text == "" { // in every message
+			return always(), true
+		}
+		needle := message.NewNeedle(text)
+		return searchKey{costBody, func(m *candidate) (bool, error) {
+			if err := m.open(); err != nil {
+				return false, err
+			}
+			return search(m.parsed, m.msg, needle)
+		}}, true
+	}
+}
+
+func negation(sp *searchParser) (searchKey, bool) {
+	k, ok := spaced(sp, func() (searchKey, bool) { return sp.key("") })
+	if !ok {
+		return k, false
+	}
+	return not(k), true
+}
+
+func either(sp *searchParser) (searchKey, bool) {
+	a, ok := spaced(sp, func() (searchKey, bool) { return sp.key("") })
+	if !ok {
+		return a, false
+	}
+	b, ok := spaced(sp, func() (searchKey, bool) { return sp.key("") })
+	if !ok {
+		return b, false
+	}
+	return or([]searchKey{a, b}), true
+}
+
+// modSeqAtLeast: RFC 7162 section 3.1.5. An entry name may narrow it to one
+// flag; there is one MODSEQ a message, so that makes no difference.
+func modSeqAtLeast(sp *searchParser) (searchKey, bool) {
+	if !sp.SP() {
+		return searchKey{}, false
+	}
+	if sp.Peek('"') {
+		var entry, kind string
+		if !sp.Quoted(&entry) || !sp.SP() || !sp.Name(&kind) || !sp.SP() {
+			return searchKey{}, false
+		}
+		if !strings.HasPrefix(strings.ToLower(entry), "/flags/") || kind != "ALL" && kind != "PRIV" && kind != "SHARED" {
+			return searchKey{}, sp.Syntax("malformed MODSEQ entry")
+		}
+	}
+	var n uint64
+	if !sp.Number64(&n) {
+		return searchKey{}, false
+	}
+	sp.cmd.needModSeq = true
+	return searchKey{costFlags, func(m *candidate) (bool, error) { return m.s.ModSeq(m.j) >= n, nil }}, true
+}
