@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"postroom/imapd"
+	"postroom/internal/account"
+	"postroom/internal/auth"
+	"postroom/internal/config"
+	"postroom/internal/connlimit"
+	"postroom/pop3d"
+)
+
+// shutdownTime is what sessions have to end in; the rest of the ten seconds
+// that SIGTERM gives is for closing files.
+const shutdownTime = 7 * time.Second
+
+// daemons are the servers of one process and what they share.
+type daemons struct {
+	log      *slog.Logger
+	auth     *auth.Service
+	accounts *account.Service
+	certs    *certificates // nil without TLS
+	imap     *imapd.Server
+	pop3     *pop3d.Server
+	failed   chan error // capacity: one for each listener
+
+	wg sync.WaitGroup // the goroutines of start
+}
+
+func newDaemons(cfg *config.Config, log *slog.Logger) (*daemons, error) {
+	d := &daemons{log: log}
+	var err error
+	if d.auth, err = auth.New(auth.Options{Users: cfg.Auth.Users, Logger: log}); err != nil {
+		return nil, err
+	}
+	if d.certs, err = newCertificates(cfg.TLS, log); err != nil {
+		return nil, fmt.Errorf("%s: %w", cfg.File, err)
+	}
+	d.accounts, err = account.New(account.Config{
+		Root: cfg.Mail.Root, Separator: cfg.Mail.Separator[0], UIDL: cfg.POP3.UIDL, Logger: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	conns := connlimit.New(connlimit.Limits{
+		Total: cfg.Limits.Connections, PerAddress: cfg.Limits.ConnectionsPerAddress, PerUser: cfg.Limits.ConnectionsPerUser,
+	})
+	d.imap = imapd.NewServer(imapd.Options{
+		Accounts: d.accounts, Auth: d.auth, TLS: d.certs.config(), Logger: log, Conns: conns,
+		LiteralMinus: cfg.IMAP.LiteralMinus, Version: version(),
+		Limits: imapd.Limits{
+			LoginTimeout: time.Duration(cfg.Limits.LoginTime), IdleTimeout: time.Duration(cfg.Limits.IMAPIdleTime),
+			WriteTimeout: time.Duration(cfg.Limits.WriteTime),
+			Line:         int64(cfg.Limits.CommandSize), Append: int64(cfg.Limits.MessageSize),
+		},
+	})
+	d.pop3 = pop3d.NewServer(pop3d.Options{
+		Accounts: d.accounts, Auth: d.auth, TLS: d.certs.config(), Logger: log, Connections: conns,
+		LoginDelay: time.Duration(cfg.POP3.LoginDelay),
+		Limits: pop3d.Limits{
+			LoginTimeout: time.Duration(cfg.Limits.LoginTime), IdleTimeout: time.Duration(cfg.Limits.POP3IdleTime),
+			WriteTimeout: time.Duration(cfg.Limits.WriteTime),
+		},
+	})
+	return d, nil
+}
+
+// start serves each listener until shutdown.
+func (d *daemons) start(ls listeners) {
+	d.failed = make(chan error, len(ls))
+	for _, l := range ls {
+		serve := map[string]func() error{
+			"imap":  func() error { return d.imap.Serve(l.Listener) },
+			"imaps": func() error { return d.imap.ServeTLS(l.Listener) },
+			"pop3":  func() error { return d.pop3.Serve(l.Listener) },
+			"pop3s": func() error { return d.pop3.ServeTLS(l.Listener) },
+		}
+		name := l.protocol
+		if l.tls {
+			name += "s"
+		}
+		d.wg.Go(func() {
+			err := serve[name]()
+			if err != nil && !errors.Is(err, imapd.ErrServerClosed) && !errors.Is(err, pop3d.ErrServerClosed) {
+				d.failed <- fmt.Errorf("%s on %s: %w", name, l.Addr(), err)
+			}
+		})
+	}
+}
+
+// reload is SIGHUP's. What cannot be read stays as it was, which is logged.
+func (d *daemons) reload() {
+	d.auth.Reload()
+	d.certs.reload()
+}
+
+// shutdown ends all sessions with BYE.
+func (d *daemons) shutdown() error {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTime)
+	defer cancel()
+	d.auth.Close()
+	var errs [2]error
+	var wg sync.WaitGroup
+	wg.Go(func() { errs[0] = d.imap.Shutdown(ctx) })
+	wg.Go(func() { errs[1] = d.pop3.Shutdown(ctx) })
+	wg.Wait()
+	d.wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			d.log.Warn("sessions had to be cut off", "error", err)
+		}
+	}
+	return nil
+}
+
+func (d *daemons) close() {
+	d.accounts.Close()
+	d.auth.Close()
+}

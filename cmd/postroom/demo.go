@@ -1,0 +1,222 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net/mail"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"postroom/internal/account"
+	"postroom/internal/auth"
+	"postroom/internal/config"
+	"postroom/internal/demo"
+)
+
+func demoCommand() *cobra.Command {
+	var dir, imap, pop3 string
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Serve sample mail on this machine, to try Postroom out",
+		Long: `Serve sample mail for two users on this machine's loopback, and show what
+arrives. Nothing has to be installed or configured. Without --dir the mail is
+thrown away at the end.`,
+		Args: exactArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runDemo(cmd.Context(), cmd.OutOrStdout(), dir, imap, pop3)
+		},
+	}
+	cmd.Flags().StringVar(&dir, "dir", "", "keep the mail in `DIR`; what is there already is served as it is")
+	cmd.Flags().StringVar(&imap, "imap", "127.0.0.1:1143", "`ADDR` for IMAP")
+	cmd.Flags().StringVar(&pop3, "pop3", "127.0.0.1:1110", "`ADDR` for POP3")
+	return cmd
+}
+
+func runDemo(ctx context.Context, out io.Writer, dir, imap, pop3 string) error {
+	// Signals are caught before anything is made that wants removing.
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	defer stop()
+	thrownAway := dir == ""
+	if thrownAway {
+		d, err := os.MkdirTemp("", "postroom-demo-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(d)
+		dir = d
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	cfg, err := demoConfig(dir, imap, pop3)
+	if err != nil {
+		return err
+	}
+	ls, err := listen(cfg)
+	if err != nil {
+		return usageError{fmt.Errorf("%w (see --imap and --pop3)", err)}
+	}
+	defer ls.close()
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	d, err := newDaemons(cfg, log)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	d.start(ls)
+	sayHello(out, dir, ls.addrs("imap"), ls.addrs("pop3"), thrownAway)
+	var watching sync.WaitGroup
+	for _, u := range demo.Users() {
+		watching.Go(func() {
+			if err := showArrivals(ctx, out, d.accounts, u.Name); err != nil && ctx.Err() == nil {
+				log.Error("watching for mail", "user", u.Name, "error", err)
+			}
+		})
+	}
+	select {
+	case <-ctx.Done():
+		err = nil
+	case err = <-d.failed:
+		stop()
+	}
+	watching.Wait()
+	return errors.Join(err, d.shutdown())
+}
+
+// demoConfig makes the sample mail and the users file.
+func demoConfig(dir, imap, pop3 string) (*config.Config, error) {
+	if err := demo.Build(dir, time.Now()); err != nil {
+		return nil, err
+	}
+	users := filepath.Join(dir, "users")
+	err := auth.Update(users, true, func(f *auth.File) error {
+		for _, u := range demo.Users() {
+			stored, err := auth.Hash("SSHA256", u.Password)
+			if err != nil {
+				return err
+			}
+			if err := f.Set(u.Name, stored); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	cfg := config.Default()
+	cfg.Mail.Root = filepath.Join(dir, "{user}", "Maildir")
+	cfg.Auth.Users = users
+	cfg.IMAP.Listen, cfg.POP3.Listen = []string{imap}, []string{pop3}
+	return &cfg, nil
+}
+
+func sayHello(w io.Writer, dir, imap, pop3 string, thrownAway bool) {
+	kept := "It is thrown away at the end."
+	if !thrownAway {
+		kept = "It stays there."
+	}
+	fmt.Fprintf(w, `Postroom serves sample mail. End it with Ctrl-C.
+
+  IMAP  %[1]s      POP3  %[2]s      no TLS
+  Users alice and bob, password demo
+  Mail  %[3]s  %[4]s
+
+Try, in another terminal:
+
+  curl -u alice:demo 'imap://%[1]s/INBOX?UNSEEN'
+  curl -u alice:demo pop3://%[2]s/1
+  printf 'From: you@example.org\nSubject: Hello\n\nHi!\n' > %[3]s/alice/Maildir/new/$(date +%%s).$$.me
+
+What arrives is shown here.
+`, imap, pop3, dir, kept)
+}
+
+// showArrivals prints a line for each message that comes to any mailbox of a user.
+func showArrivals(ctx context.Context, w io.Writer, accounts *account.Service, user string) error {
+	u, err := accounts.Open(ctx, user)
+	if err != nil {
+		return err
+	}
+	defer u.Close()
+	entries, err := u.Mailboxes(ctx)
+	if err != nil {
+		return err
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for _, e := range entries {
+		if e.NonExistent {
+			continue
+		}
+		m, err := u.Select(ctx, e.Name, true)
+		if err != nil {
+			return err
+		}
+		wg.Go(func() {
+			defer m.Close()
+			showMailbox(ctx, w, user, m)
+		})
+	}
+	return nil
+}
+
+func showMailbox(ctx context.Context, w io.Writer, user string, m *account.Mailbox) {
+	told := m.Current()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-m.Changed():
+		}
+		now := m.Current()
+		if now.Gone() {
+			return
+		}
+		for i := now.Index(told.UIDNext()); i < now.Len(); i++ {
+			from, subject := headline(ctx, m, now, i)
+			fmt.Fprintf(w, "%s  %s %s: %q from %s\n", time.Now().Format("15:04:05"), user, m.Name(), subject, from)
+		}
+		told = now
+	}
+}
+
+// headline reads who wrote a message and what about. Control characters cannot
+// reach the terminal: the subject is printed quoted, the address stripped.
+func headline(ctx context.Context, m *account.Mailbox, s *account.Snapshot, i int) (from, subject string) {
+	msg, err := m.Message(ctx, s, i)
+	if err != nil {
+		return "nobody", "gone already"
+	}
+	defer msg.Close()
+	const headerBound = 64 << 10
+	parsed, err := mail.ReadMessage(io.NewSectionReader(msg, 0, min(msg.Size(), headerBound)))
+	if err != nil {
+		return "somebody", "no header"
+	}
+	decode := func(s string) string {
+		if d, err := new(mime.WordDecoder).DecodeHeader(s); err == nil {
+			return d
+		}
+		return s
+	}
+	from = strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return -1
+		}
+		return r
+	}, decode(parsed.Header.Get("From")))
+	return from, decode(parsed.Header.Get("Subject"))
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"syscall"
+
+	"github.com/coreos/go-systemd/v22/activation"
+
+	"postroom/internal/config"
+)
+
+// listener is one bound address.
+type listener struct {
+	net.Listener
+	protocol string // "imap", "pop3"
+	tls      bool   // from the first octet
+}
+
+type listeners []listener
+
+// listen binds every address, or takes the sockets that systemd bound: those
+// are told apart by the names imap, imaps, pop3, pop3s (FileDescriptorName=).
+func listen(cfg *config.Config) (listeners, error) {
+	passed, err := activation.ListenersWithNames()
+	if err != nil {
+		return nil, fmt.Errorf("sockets from systemd: %w", err)
+	}
+	var out listeners
+	for _, want := range []struct {
+		key, name, protocol string
+		tls                 bool
+		addrs               []string
+	}{
+		{"imap.listen", "imap", "imap", false, cfg.IMAP.Listen},
+		{"imap.listen_tls", "imaps", "imap", true, cfg.IMAP.ListenTLS},
+		{"pop3.listen", "pop3", "pop3", false, cfg.POP3.Listen},
+		{"pop3.listen_tls", "pop3s", "pop3", true, cfg.POP3.ListenTLS},
+	} {
+		if len(passed) > 0 {
+			for _, l := range passed[want.name] {
+				out = append(out, listener{l, want.protocol, want.tls})
+			}
+			continue
+		}
+		for _, addr := range want.addrs {
+			l, err := net.Listen("tcp", addr)
+			if err != nil {
+				out.close()
+				return nil, listenError(cfg.File, want.key, addr, err)
+			}
+			out = append(out, listener{l, want.protocol, want.tls})
+		}
+	}
+	if len(out) == 0 {
+		return nil, errors.New("systemd passed no socket named imap, imaps, pop3 or pop3s")
+	}
+	return out, nil
+}
+
+// listenError says what to do about an address that cannot be had.
+func listenError(file, key, addr string, err error) error {
+	what := ""
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		what = "; another program listens there: stop it, or give another address"
+	case errors.Is(err, syscall.EACCES):
+		what = "; ports below 1024 are root's: start as root with [process] user, or have systemd pass the sockets"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		what = "; this machine has no such address"
+	}
+	if file != "" {
+		file += ": "
+	}
+	return fmt.Errorf("%s%s: %s: %w%s", file, key, addr, err, what)
+}
+
+func (ls listeners) close() {
+	for _, l := range ls {
+		l.Close()
+	}
+}
+
+func (ls listeners) addrs(protocol string) string {
+	var out []string
+	for _, l := range ls {
+		if l.protocol == protocol {
+			out = append(out, l.Addr().String())
+		}
+	}
+	return strings.Join(out, " ")
+}

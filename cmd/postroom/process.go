@@ -1,0 +1,89 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/user"
+	"strconv"
+	"syscall"
+
+	"postroom/internal/config"
+)
+
+// becomeUser gives up root's rights for good. It sees first that what is read again later can be read then.
+func becomeUser(cfg *config.Config, log *slog.Logger) error {
+	if os.Geteuid() != 0 {
+		if cfg.Process.User != "" {
+			if u, err := user.Lookup(cfg.Process.User); err == nil && u.Uid != strconv.Itoa(os.Geteuid()) {
+				return fmt.Errorf("%s: process.user: only root can become %q", cfg.File, cfg.Process.User)
+			}
+		}
+		return nil
+	}
+	if cfg.Process.User == "" {
+		return fmt.Errorf("%s: process.user: started as root, Postroom wants the name of a user to become", cfg.File)
+	}
+	if cfg.Process.User == "root" {
+		log.Warn("serving mail as root, as process.user says: a user of its own is safer")
+		return nil
+	}
+	u, err := user.Lookup(cfg.Process.User)
+	if err != nil {
+		return fmt.Errorf("%s: process.user: %w", cfg.File, err)
+	}
+	uid, err1 := strconv.Atoi(u.Uid)
+	gid, err2 := strconv.Atoi(u.Gid)
+	groups, err3 := groupsOf(u)
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return fmt.Errorf("%s: process.user: %w", cfg.File, err)
+	}
+	// The order matters: after setuid the others are not allowed any more.
+	for _, step := range []func() error{
+		func() error { return syscall.Setgroups(groups) },
+		func() error { return syscall.Setgid(gid) },
+		func() error { return syscall.Setuid(uid) },
+	} {
+		if err := step(); err != nil {
+			return fmt.Errorf("becoming %s: %w", cfg.Process.User, err)
+		}
+	}
+	if syscall.Setuid(0) == nil {
+		return fmt.Errorf("becoming %s: root's rights could be had back", cfg.Process.User)
+	}
+	return readableByUs(cfg)
+}
+
+func groupsOf(u *user.User) ([]int, error) {
+	ids, err := u.GroupIds()
+	if err != nil {
+		return nil, err
+	}
+	var out []int
+	for _, id := range ids {
+		n, err := strconv.Atoi(id)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, n)
+	}
+	return out, nil
+}
+
+// readableByUs: what SIGHUP reads again must be readable by the user we are now.
+func readableByUs(cfg *config.Config) error {
+	for key, path := range map[string]string{
+		"auth.users": cfg.Auth.Users, "tls.certificate": cfg.TLS.Certificate, "tls.key": cfg.TLS.Key,
+	} {
+		if path == "" {
+			continue
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			return fmt.Errorf("%s: %s: %w, as user %s: it is read again while serving; change its owner or mode", cfg.File, key, err, cfg.Process.User)
+		}
+		f.Close()
+	}
+	return nil
+}
