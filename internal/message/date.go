@@ -56,13 +56,12 @@ func parseDate(v string) (time.Time, bool) {
 	if !ok {
 		return time.Time{}, false
 	}
-	zone := zoneOffset(d.word())
-	t := time.Date(year, time.Month(month/3+1), day, hour, minute, second, 0,
-		time.FixedZone("", zone))
-	if t.Day() != day {
+	zone := time.FixedZone("", zoneOffset(d.word()))
+	date := time.Date(year, time.Month(month/3+1), day, 0, 0, 0, 0, zone)
+	if date.Day() != day { // the month is not that long
 		return time.Time{}, false
 	}
-	return t, true
+	return date.Add(time.Duration(hour*3600+minute*60+second) * time.Second), true
 }
 
 // dateLexer reads the words of a date: whatever stands between space, commas,

@@ -4,11 +4,7 @@ import (
 	"bytes"
 	"io"
 	"sync"
-	"unicode"
 	"unicode/utf8"
-
-	"golang.org/x/text/encoding/charmap"
-	"golang.org/x/text/unicode/norm"
 )
 
 // Needle is a text to search for. Letters match without regard to case and
@@ -33,54 +29,6 @@ func (n *Needle) Match(s string) bool {
 	f.writeString(s)
 	f.flush()
 	return f.found
-}
-
-// appendFold appends text in the form in which it is compared. Octets that
-// are no UTF-8 are taken for windows-1252, what undeclared 8-bit text most
-// often is. Without last, the beginning of a character that is not all there is
-// left over; rest tells how much.
-func appendFold(dst, s []byte, last bool) (out []byte, rest int) {
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c < utf8.RuneSelf {
-			if 'a' <= c && c <= 'z' {
-				c -= 'a' - 'A'
-			}
-			dst = append(dst, c)
-			i++
-			continue
-		}
-		r, n := utf8.DecodeRune(s[i:])
-		if r == utf8.RuneError && n == 1 {
-			if !last && len(s)-i < utf8.UTFMax && !utf8.FullRune(s[i:]) {
-				return dst, len(s) - i
-			}
-			r = charmap.Windows1252.DecodeByte(c)
-		}
-		dst = appendFoldRune(dst, r)
-		i += n
-	}
-	return dst, 0
-}
-
-// appendFoldRune appends one character: titlecase, decomposed, and titlecase
-// again for what decomposition brings to light (a ligature's letters).
-func appendFoldRune(dst []byte, r rune) []byte {
-	if r == 0xfeff || r == 0xad {
-		return dst // byte order mark, soft hyphen: not to be seen
-	}
-	var b [utf8.UTFMax]byte
-	n := utf8.EncodeRune(b[:], unicode.ToTitle(r))
-	from := len(dst)
-	dst = norm.NFKD.Append(dst, b[:n]...)
-	for i := from; i < len(dst); {
-		d, n := utf8.DecodeRune(dst[i:])
-		if t := unicode.ToTitle(d); t != d && utf8.RuneLen(t) == n {
-			utf8.EncodeRune(dst[i:], t)
-		}
-		i += n
-	}
-	return dst
 }
 
 // finder looks for a needle in text that comes in pieces.
