@@ -103,6 +103,9 @@ func demoConfig(dir, imap, pop3 string) (*config.Config, error) {
 	users := filepath.Join(dir, "users")
 	err := auth.Update(users, true, func(f *auth.File) error {
 		for _, u := range demo.Users() {
+			if _, there := f.Lookup(u.Name); there {
+				continue
+			}
 			stored, err := auth.Hash("SSHA256", u.Password)
 			if err != nil {
 				return err
@@ -144,52 +147,75 @@ What arrives is shown here.
 `, imap, pop3, dir, kept)
 }
 
-// showArrivals prints a line for each message that comes to any mailbox of a user.
+// folderLook is how often the demo looks for folders made meanwhile.
+const folderLook = time.Second
+
+// showArrivals prints a line for each message that comes to any mailbox of a
+// user, until ctx ends.
 func showArrivals(ctx context.Context, w io.Writer, accounts *account.Service, user string) error {
 	u, err := accounts.Open(ctx, user)
 	if err != nil {
 		return err
 	}
 	defer u.Close()
-	entries, err := u.Mailboxes(ctx)
-	if err != nil {
-		return err
-	}
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	for _, e := range entries {
-		if e.NonExistent {
-			continue
-		}
-		m, err := u.Select(ctx, e.Name, true)
+	var mu sync.Mutex
+	shown := make(map[string]bool) // guarded by mu: mailboxes that a goroutine shows
+	for first := true; ; first = false {
+		entries, err := u.Mailboxes(ctx)
 		if err != nil {
 			return err
 		}
-		wg.Go(func() {
-			defer m.Close()
-			showMailbox(ctx, w, user, m)
-		})
+		for _, e := range entries {
+			mu.Lock()
+			known := e.NonExistent || shown[e.Name]
+			shown[e.Name] = true
+			mu.Unlock()
+			if known {
+				continue
+			}
+			m, err := u.Select(ctx, e.Name, true)
+			if err != nil {
+				continue // gone again
+			}
+			var from uint32 = 1
+			if first {
+				from = m.Current().UIDNext()
+			}
+			wg.Go(func() {
+				showMailbox(ctx, w, user, m, from)
+				m.Close()
+				mu.Lock()
+				delete(shown, e.Name)
+				mu.Unlock()
+			})
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(folderLook):
+		}
 	}
-	return nil
 }
 
-func showMailbox(ctx context.Context, w io.Writer, user string, m *account.Mailbox) {
-	told := m.Current()
+// showMailbox prints the messages of one mailbox from a UID on, until it is gone.
+func showMailbox(ctx context.Context, w io.Writer, user string, m *account.Mailbox, from uint32) {
 	for {
+		now := m.Current()
+		if now.Gone() {
+			return
+		}
+		for i := now.Index(from); i < now.Len(); i++ {
+			sender, subject := headline(ctx, m, now, i)
+			fmt.Fprintf(w, "%s  %s %s: %q from %s\n", time.Now().Format("15:04:05"), user, m.Name(), subject, sender)
+		}
+		from = now.UIDNext()
 		select {
 		case <-ctx.Done():
 			return
 		case <-m.Changed():
 		}
-		now := m.Current()
-		if now.Gone() {
-			return
-		}
-		for i := now.Index(told.UIDNext()); i < now.Len(); i++ {
-			from, subject := headline(ctx, m, now, i)
-			fmt.Fprintf(w, "%s  %s %s: %q from %s\n", time.Now().Format("15:04:05"), user, m.Name(), subject, from)
-		}
-		told = now
 	}
 }
 

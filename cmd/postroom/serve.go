@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -45,15 +44,14 @@ func serve(ctx context.Context, cfg *config.Config) error {
 	if err := becomeUser(cfg, log); err != nil {
 		return usageError{err}
 	}
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	defer signal.Stop(signals)
 	d, err := newDaemons(cfg, log)
 	if err != nil {
 		return usageError{err}
 	}
 	defer d.close()
-
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
-	defer signal.Stop(signals)
 	d.start(listeners)
 	log.Info("serving", "version", version(), "imap", listeners.addrs("imap"), "pop3", listeners.addrs("pop3"))
 	notifySystemd(log, daemon.SdNotifyReady)
@@ -94,5 +92,3 @@ func newLogger(c config.Log) *slog.Logger {
 	}
 	return slog.New(slog.NewTextHandler(os.Stderr, opt))
 }
-
-func fileError(key string, err error) error { return fmt.Errorf("%s: %w", key, err) }

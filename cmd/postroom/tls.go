@@ -3,7 +3,6 @@ package main
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -40,11 +39,11 @@ func newCertificates(c config.TLS, log *slog.Logger) (*certificates, error) {
 	if c.ClientCA != "" {
 		pem, err := os.ReadFile(c.ClientCA)
 		if err != nil {
-			return nil, fileError("tls.client_ca", err)
+			return nil, fmt.Errorf("tls.client_ca: %w", err)
 		}
 		cs.clientCAs = x509.NewCertPool()
 		if !cs.clientCAs.AppendCertsFromPEM(pem) {
-			return nil, fileError("tls.client_ca", errors.New(c.ClientCA+" holds no certificate in PEM"))
+			return nil, fmt.Errorf("tls.client_ca: %s holds no certificate in PEM", c.ClientCA)
 		}
 	}
 	return cs, nil

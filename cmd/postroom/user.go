@@ -43,7 +43,7 @@ func (at *usersFile) path() (string, error) {
 	if at.users != "" {
 		return at.users, nil
 	}
-	cfg, err := config.Read(at.config)
+	cfg, err := config.ReadForUsers(at.config)
 	if err != nil {
 		return "", usageError{fmt.Errorf("%w (or name the users file by --users)", err)}
 	}

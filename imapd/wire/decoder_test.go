@@ -249,7 +249,7 @@ func TestMailbox(t *testing.T) {
 		{"Entw&APw-rfe", "Entwürfe", false, true},
 		{"Entw&APw-rfe", "Entw&APw-rfe", true, true},
 		{"\"Entwürfe\"", "Entwürfe", true, true},
-		{"\"Entwürfe\"", "", false, false},
+		{"\"Entwürfe\"", "Entwürfe", false, true}, // from clients that do not ENABLE it
 		{"a&b", "", false, false},
 		{"\"\xff\"", "\xff", true, false},
 	} {

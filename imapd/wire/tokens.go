@@ -192,7 +192,15 @@ func (d *Decoder) name(raw string) (string, bool) {
 	if d.UTF8 {
 		return raw, utf8.ValidString(raw)
 	}
-	return DecodeUTF7(raw)
+	if name, ok := DecodeUTF7(raw); ok {
+		return name, true
+	}
+	// Some clients send UTF-8 as soon as IMAP4rev2 is on offer, without ENABLE.
+	// Octets beyond ASCII cannot be modified UTF-7, so there is only one thing they can mean.
+	if beyondASCII(raw) && utf8.ValidString(raw) {
+		return raw, true
+	}
+	return "", false
 }
 
 // Flag reads a flag: an atom, or a backslash and an atom.
@@ -298,4 +306,8 @@ func (d *Decoder) Text(dst *string) bool {
 		d.tok = append(d.tok, c)
 		d.take()
 	}
+}
+
+func beyondASCII(s string) bool {
+	return strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf })
 }

@@ -171,7 +171,9 @@ func (s *Service) Authenticate(ctx context.Context, r Request) (string, error) {
 
 // check wraps an attempt with the delays for earlier failures.
 func (s *Service) check(ctx context.Context, from netip.Addr, user string, try func() (string, error)) (string, error) {
-	if err := s.opt.Sleep(ctx, s.throttle.delay(from, user)); err != nil {
+	delay := s.throttle.begin(from, user)
+	defer s.throttle.end(from, user)
+	if err := s.opt.Sleep(ctx, delay); err != nil {
 		return "", fmt.Errorf("%w: %w", ErrTemporary, err)
 	}
 	name, err := try()

@@ -172,25 +172,40 @@ func TestThrottle(t *testing.T) {
 	now := time.Unix(1000, 0)
 	th := newThrottle(func() time.Time { return now })
 	other := netip.MustParseAddr("198.51.100.7")
+	delay := func(from netip.Addr, user string) time.Duration {
+		defer th.end(from, user)
+		return th.begin(from, user)
+	}
 	want := []time.Duration{0, 0, 0, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 15 * time.Second, 15 * time.Second}
 	for i, w := range want {
-		if d := th.delay(here, "alice"); d != w {
+		if d := delay(here, "alice"); d != w {
 			t.Errorf("after %d failures: %v, want %v", i, d, w)
 		}
 		th.failed(here, "alice")
 	}
-	if th.delay(here, "bob") == 0 {
+	if delay(here, "bob") == 0 {
 		t.Error("the address is not slowed down for another user")
 	}
-	if th.delay(other, "alice") == 0 {
+	if delay(other, "alice") == 0 {
 		t.Error("the user is not slowed down at another address")
 	}
 	th.succeeded(other, "alice")
-	if th.delay(other, "alice") != 0 {
+	if delay(other, "alice") != 0 {
 		t.Error("a login forgets nothing")
 	}
+	// Guesses at the same time do not help: each makes the next wait longer.
+	third := netip.MustParseAddr("203.0.113.1")
+	for range 3 {
+		th.failed(third, "dave")
+	}
+	first, second := th.begin(third, "dave"), th.begin(third, "dave")
+	if first != time.Second || second != 2*time.Second {
+		t.Error("two at once:", first, second)
+	}
+	th.end(third, "dave")
+	th.end(third, "dave")
 	now = now.Add(forgetAfter)
-	if th.delay(here, "bob") != 0 {
+	if delay(here, "bob") != 0 {
 		t.Error("never forgotten")
 	}
 	for i := range maxTracked + 10 {
@@ -319,6 +334,39 @@ func TestSCRAM(t *testing.T) {
 		if c.ok != (err == nil && done && conv.Valid() && user() == c.user) {
 			t.Errorf("%s %s: %v", c.user, c.password, err)
 		}
+	}
+}
+
+func TestMalformedPasswordsAreFoundAtStart(t *testing.T) {
+	for _, pw := range []string{
+		"{ARGON2ID}rubbish", "{ARGON2ID}$argon2id$v=19,m=3000000$m=65536,t=3,p=1$c2FsdA$aGFzaA", "{BLF-CRYPT}x", "{SHA512-CRYPT}$7$x",
+		"{SCRAM-SHA-256}nonsense", "{PBKDF2}x", "{SSHA256}!", "{CRYPT}abc",
+	} {
+		if f := parseFile("users", []byte("alice:"+pw+"\n")); len(f.Problems()) != 1 {
+			t.Errorf("%s: %v", pw, f.Problems())
+		}
+	}
+}
+
+// SCRAM does not tell who is a user: a stranger's salt and iterations look like anybody's.
+func TestSCRAMTellsNothing(t *testing.T) {
+	s, _ := service(t, "alice:{SCRAM-SHA-256}4096,B3WdLs05bmfIgzQfBr7Jdg==,qQmDg9SlQo2P5OkFUFQgKFxRKnrW1xQiY4IVjM//2q8=,d09EiO4G9BEiOKNCQbE2l7754pYd+2zyQ3a28uwTDSQ=\n")
+	var seen []string
+	for _, user := range []string{"alice", "nobody", "nobody"} {
+		server, _, err := s.StartSASL("SCRAM-SHA-256", ConnInfo{RemoteAddr: here})
+		if err != nil {
+			t.Fatal(err)
+		}
+		challenge, _, err := server.Next([]byte("n,,n=" + user + ",r=abcdefgh"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rest, _ := strings.Cut(string(challenge), ",")
+		seen = append(seen, rest)
+	}
+	iters := func(s string) string { return s[strings.LastIndex(s, ",i="):] }
+	if iters(seen[0]) != iters(seen[1]) || len(seen[0]) != len(seen[1]) || seen[1] != seen[2] {
+		t.Errorf("%q", seen)
 	}
 }
 

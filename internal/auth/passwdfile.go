@@ -36,6 +36,8 @@ type File struct {
 	byName map[string]int // line of a user
 	bad    []error
 	decoys Entry
+
+	scramIters int // iterations that users' SCRAM keys have; 0 if there are none
 }
 
 // ReadFile reads a users file. Lines that cannot be understood are in Problems.
@@ -56,12 +58,10 @@ func ReadFile(path string) (*File, error) {
 
 func parseFile(path string, data []byte) *File {
 	f := &File{path: path, byName: make(map[string]int)}
-	text := strings.TrimSuffix(string(data), "\n")
-	if text == "" {
-		f.countSchemes()
-		return f
+	text, ended := strings.CutSuffix(string(data), "\n")
+	if text != "" || ended {
+		f.lines = strings.Split(text, "\n")
 	}
-	f.lines = strings.Split(text, "\n")
 	for i, line := range f.lines {
 		name, ok, err := userOf(line)
 		if err == nil && ok {
@@ -93,7 +93,11 @@ func userOf(line string) (name string, ok bool, err error) {
 		return "", false, err
 	}
 	pw, _, _ := strings.Cut(rest, ":")
-	if _, err := parsePassword(pw); err != nil {
+	p, err := parsePassword(pw)
+	if err == nil {
+		err = p.wellFormed()
+	}
+	if err != nil {
 		return "", false, fmt.Errorf("user %q: %w", name, err)
 	}
 	return name, true, nil
@@ -135,6 +139,9 @@ func (f *File) countSchemes() {
 			continue
 		}
 		count[p.scheme]++
+		if c, err := parseSCRAM(p.text); err == nil && p.scheme == "SCRAM-SHA-256" {
+			f.scramIters = max(f.scramIters, c.Iters)
+		}
 		// Any user's stored password costs what its verification costs.
 		if best == "" || count[p.scheme] > count[best] || p.scheme == best {
 			best, f.decoys.password = p.scheme, p
@@ -188,9 +195,13 @@ func (f *File) Set(name, stored string) error {
 		return err
 	}
 	if i, ok := f.byName[name]; ok {
-		fields := strings.SplitN(f.lines[i], ":", 3)
+		line, cr := strings.CutSuffix(f.lines[i], "\r")
+		fields := strings.SplitN(line, ":", 3)
 		fields[1] = stored
 		f.lines[i] = strings.Join(fields, ":")
+		if cr {
+			f.lines[i] += "\r"
+		}
 		return nil
 	}
 	f.lines = append(f.lines, name+":"+stored)
@@ -217,12 +228,15 @@ func (f *File) Remove(name string) bool {
 // Update changes a users file under a lock that all who use it respect: change gets the file as it is, and it is
 // written when change returns nil. create makes an empty one if there is none.
 func Update(path string, create bool, change func(*File) error) error {
-	lock, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real // the file is replaced, not the link to it
+	}
+	// The lock is on the directory, which stays when the file is replaced.
+	lock, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return fmt.Errorf("users file: %w", err)
 	}
 	defer lock.Close()
-	defer os.Remove(path + ".lock")
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		return fmt.Errorf("lock %s: %w", lock.Name(), err)
 	}
@@ -253,7 +267,7 @@ func (f *File) write() error {
 	defer os.Remove(w.Name()) // gone when all went well
 	if fi, serr := os.Stat(f.path); serr == nil {
 		err = w.Chmod(fi.Mode().Perm())
-		if st, ok := fi.Sys().(*syscall.Stat_t); ok && err == nil && int(st.Uid) != os.Getuid() {
+		if st, ok := fi.Sys().(*syscall.Stat_t); ok && err == nil && (int(st.Uid) != os.Getuid() || int(st.Gid) != os.Getgid()) {
 			err = w.Chown(int(st.Uid), int(st.Gid))
 		}
 	}

@@ -27,14 +27,7 @@ func (s *Service) Mechanisms(ci ConnInfo) []string {
 
 // hasSCRAM tells whether any user can use SCRAM: without one it would only
 // lead clients into failing.
-func (f *File) hasSCRAM() bool {
-	for _, i := range f.byName {
-		if _, rest, ok := strings.Cut(f.lines[i], ":"); ok && len(rest) > 15 && strings.EqualFold(rest[:15], "{SCRAM-SHA-256}") {
-			return true
-		}
-	}
-	return false
-}
+func (f *File) hasSCRAM() bool { return f.scramIters > 0 }
 
 // StartSASL begins an exchange. The function gives the user's name once the
 // exchange has succeeded.
@@ -154,7 +147,7 @@ func (s *Service) scramCredentials(name string) (scram.StoredCredentials, error)
 	if e, ok := users.Lookup(name); ok && e.password.scheme == "SCRAM-SHA-256" {
 		return parseSCRAM(e.password.text)
 	}
-	return s.decoyCredentials(name), nil
+	return s.decoyCredentials(name, users.scramIters), nil
 }
 
 func (c *scramServer) Next(response []byte) (challenge []byte, done bool, err error) {

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -28,6 +29,7 @@ const DefaultScheme = "ARGON2ID"
 const (
 	maxArgonMemory  = 1 << 20 // KiB
 	maxArgonTime    = 32
+	maxArgonThreads = 64
 	maxBcryptCost   = 16
 	maxSHARounds    = 5_000_000
 	maxPBKDF2Rounds = 5_000_000
@@ -78,6 +80,25 @@ func parsePassword(s string) (password, error) {
 	return p, nil
 }
 
+// wellFormed sees whether a stored password could be verified, without the cost of doing so.
+func (p password) wellFormed() error {
+	switch p.scheme {
+	case "PLAIN":
+		return nil
+	case "SCRAM-SHA-256":
+		_, err := parseSCRAM(p.text)
+		return err
+	case "SSHA256", "SSHA512":
+		_, err := p.matches("") // one hash
+		return err
+	case "PBKDF2":
+		_, _, _, err := parsePBKDF2(p.text)
+		return err
+	}
+	_, err := decodeCrypt(p.text)
+	return err
+}
+
 func (p password) matches(given string) (bool, error) { return schemes[p.scheme].match(p.text, given) }
 
 // Hash makes a stored password of a scheme.
@@ -110,51 +131,54 @@ func matchPlain(text, given string) (bool, error) {
 
 // matchCrypt verifies the $id$ forms that have a bound on their cost.
 func matchCrypt(text, given string) (bool, error) {
-	var d algorithm.Digest
-	var err error
-	switch {
-	case strings.HasPrefix(text, "$argon2id$"), strings.HasPrefix(text, "$argon2i$"):
-		if err = boundArgon2(text); err == nil {
-			d, err = argon2.Decode(text)
-		}
-	case strings.HasPrefix(text, "$2"):
-		if cost, _, ok := strings.Cut(strings.TrimLeft(strings.TrimPrefix(text, "$2"), "abxy"), "$"); ok && cost == "" {
-			fields := strings.Split(text, "$")
-			if n, aerr := strconv.Atoi(fields[2]); aerr != nil || n > maxBcryptCost {
-				return false, errors.New("bcrypt's cost is not a number, or too high")
-			}
-		}
-		if len(given) > 72 {
-			given = given[:72] // all that bcrypt looks at
-		}
-		d, err = bcrypt.Decode(text)
-	case strings.HasPrefix(text, "$5$"), strings.HasPrefix(text, "$6$"):
-		if rest, ok := strings.CutPrefix(text[3:], "rounds="); ok {
-			rounds, _, _ := strings.Cut(rest, "$")
-			if n, aerr := strconv.Atoi(rounds); aerr != nil || n > maxSHARounds {
-				return false, errors.New("the rounds are not a number, or too many")
-			}
-		}
-		d, err = shacrypt.Decode(text)
-	default:
-		return false, errors.New("this form of crypt(3) is not supported")
-	}
+	d, err := decodeCrypt(text)
 	if err != nil {
 		return false, err
+	}
+	const bcryptMax = 72 // octets: all that bcrypt looks at
+	if strings.HasPrefix(text, "$2") && len(given) > bcryptMax {
+		given = given[:bcryptMax]
 	}
 	return d.MatchAdvanced(given)
 }
 
-func boundArgon2(text string) error {
-	fields := strings.Split(text, "$")
-	if len(fields) < 5 {
-		return errors.New("malformed argon2 hash")
+// decodeCrypt reads the $id$ forms that have a bound on their cost.
+func decodeCrypt(text string) (d algorithm.Digest, err error) {
+	switch {
+	case strings.HasPrefix(text, "$argon2id$"), strings.HasPrefix(text, "$argon2i$"):
+		if err := boundArgon2(text); err != nil {
+			return nil, err
+		}
+		return argon2.Decode(text)
+	case strings.HasPrefix(text, "$2"):
+		fields := strings.Split(text, "$")
+		if n, err := strconv.Atoi(fields[min(2, len(fields)-1)]); err != nil || n > maxBcryptCost {
+			return nil, errors.New("bcrypt's cost is not a number, or too high")
+		}
+		return bcrypt.Decode(text)
+	case strings.HasPrefix(text, "$5$"), strings.HasPrefix(text, "$6$"):
+		if rest, ok := strings.CutPrefix(text[3:], "rounds="); ok {
+			rounds, _, _ := strings.Cut(rest, "$")
+			if n, err := strconv.Atoi(rounds); err != nil || n > maxSHARounds {
+				return nil, errors.New("the rounds are not a number, or too many")
+			}
+		}
+		return shacrypt.Decode(text)
 	}
-	for kv := range strings.SplitSeq(fields[3], ",") {
-		k, v, _ := strings.Cut(kv, "=")
-		n, err := strconv.Atoi(v)
-		if err != nil || k == "m" && n > maxArgonMemory || k == "t" && n > maxArgonTime {
-			return errors.New("argon2's cost is not a number, or too high")
+	return nil, errors.New("this form of crypt(3) is not supported")
+}
+
+// argon2Form is the only form that is given to the library, which takes costs from other places too.
+var argon2Form = regexp.MustCompile(`^\$argon2id?\$v=19\$m=(\d{1,9}),t=(\d{1,9}),p=(\d{1,9})\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+$`)
+
+func boundArgon2(text string) error {
+	m := argon2Form.FindStringSubmatch(text)
+	if m == nil {
+		return errors.New("not $argon2id$v=19$m=..,t=..,p=..$salt$digest")
+	}
+	for i, most := range []int{maxArgonMemory, maxArgonTime, maxArgonThreads} {
+		if n, err := strconv.Atoi(m[i+1]); err != nil || n > most {
+			return errors.New("argon2's cost is too high")
 		}
 	}
 	return nil
@@ -221,17 +245,25 @@ func makeSalted(newHash func() hash.Hash) func(string) (string, error) {
 
 // matchPBKDF2 verifies Dovecot's form: $1$salt$rounds$hex of HMAC-SHA1.
 func matchPBKDF2(text, given string) (bool, error) {
+	salt, rounds, want, err := parsePBKDF2(text)
+	if err != nil {
+		return false, err
+	}
+	got, err := pbkdf2.Key(sha1New, given, salt, rounds, len(want))
+	return err == nil && subtle.ConstantTimeCompare(got, want) == 1, err
+}
+
+func parsePBKDF2(text string) (salt []byte, rounds int, digest []byte, err error) {
 	f := strings.Split(text, "$")
 	if len(f) != 5 || f[0] != "" || f[1] != "1" {
-		return false, errors.New("not $1$salt$rounds$digest")
+		return nil, 0, nil, errors.New("not $1$salt$rounds$digest")
 	}
-	rounds, err := strconv.Atoi(f[3])
-	want, herr := hex.DecodeString(f[4])
-	if err != nil || herr != nil || rounds < 1 || rounds > maxPBKDF2Rounds || len(want) == 0 || len(want) > 64 {
-		return false, errors.New("not $1$salt$rounds$digest, or too many rounds")
+	rounds, err = strconv.Atoi(f[3])
+	digest, herr := hex.DecodeString(f[4])
+	if err != nil || herr != nil || rounds < 1 || rounds > maxPBKDF2Rounds || len(digest) == 0 || len(digest) > 64 {
+		return nil, 0, nil, errors.New("not $1$salt$rounds$digest, or too many rounds")
 	}
-	got, err := pbkdf2.Key(sha1New, given, []byte(f[2]), rounds, len(want))
-	return err == nil && subtle.ConstantTimeCompare(got, want) == 1, err
+	return []byte(f[2]), rounds, digest, nil
 }
 
 func makePBKDF2(given string) (string, error) {

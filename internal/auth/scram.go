@@ -77,14 +77,14 @@ func makeSCRAM(given string) (string, error) {
 }
 
 // decoyCredentials look like a user's to who does not know the password.
-func (s *Service) decoyCredentials(name string) scram.StoredCredentials {
+func (s *Service) decoyCredentials(name string, iterations int) scram.StoredCredentials {
 	part := func(what string) []byte {
 		h := hmac.New(sha256.New, s.secret[:])
 		h.Write([]byte(what + name))
 		return h.Sum(nil)
 	}
 	var c scram.StoredCredentials
-	c.Salt, c.Iters = string(part("salt:")[:saltOctets]), scramIterations
+	c.Salt, c.Iters = string(part("salt:")[:saltOctets]), iterations
 	c.StoredKey, c.ServerKey = part("stored:"), part("server:")
 	return c
 }

@@ -26,6 +26,7 @@ type throttle struct {
 
 type mark struct {
 	failures int
+	waiting  int // attempts under way: each makes the next wait longer, once there were failures
 	last     time.Time
 }
 
@@ -48,17 +49,34 @@ func keys(from netip.Addr, user string) [2]string {
 	return [2]string{"a" + from.String(), "u" + user}
 }
 
-func (t *throttle) delay(from netip.Addr, user string) time.Duration {
+// begin tells how long an attempt has to wait; it wants one end.
+func (t *throttle) begin(from netip.Addr, user string) time.Duration {
 	now := t.clock()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var d time.Duration
 	for _, k := range keys(from, user) {
-		if m, ok := t.marks[k]; ok && now.Sub(m.last) < forgetAfter && m.failures > freeFailures {
-			d = max(d, min(time.Second<<min(m.failures-freeFailures-1, 10), maxDelay))
+		m, ok := t.marks[k]
+		if !ok || now.Sub(m.last) >= forgetAfter || m.failures <= freeFailures {
+			continue
 		}
+		d = max(d, min(time.Second<<min(m.failures+m.waiting-freeFailures-1, 10), maxDelay))
+		m.waiting++
+		t.marks[k] = m
 	}
 	return d
+}
+
+// end ends what begin began.
+func (t *throttle) end(from netip.Addr, user string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, k := range keys(from, user) {
+		if m, ok := t.marks[k]; ok && m.waiting > 0 {
+			m.waiting--
+			t.marks[k] = m
+		}
+	}
 }
 
 func (t *throttle) failed(from netip.Addr, user string) {
@@ -73,19 +91,33 @@ func (t *throttle) failed(from netip.Addr, user string) {
 		if now.Sub(m.last) >= forgetAfter {
 			m.failures = 0
 		}
-		t.marks[k] = mark{m.failures + 1, now}
+		m.failures, m.last = m.failures+1, now
+		t.marks[k] = m
 	}
 }
 
-// forget makes room: what is old goes, and if that is not enough, all.
+// forget makes room: what is old goes, then, if that is not enough, whoever
+// failed too seldom to be slowed down, then half of the rest.
 func (t *throttle) forget(now time.Time) {
-	for k, m := range t.marks {
-		if now.Sub(m.last) >= forgetAfter {
-			delete(t.marks, k)
+	for _, old := range []func(mark) bool{
+		func(m mark) bool { return now.Sub(m.last) >= forgetAfter },
+		func(m mark) bool { return m.failures <= freeFailures },
+		func(m mark) bool { return now.Sub(m.last)%2 == 0 },
+	} {
+		for k, m := range t.marks {
+			if len(t.marks) < maxTracked*3/4 {
+				return
+			}
+			if old(m) {
+				delete(t.marks, k)
+			}
 		}
 	}
-	if len(t.marks) >= maxTracked {
-		clear(t.marks)
+	for k := range t.marks {
+		if len(t.marks) < maxTracked*3/4 {
+			return
+		}
+		delete(t.marks, k)
 	}
 }
 

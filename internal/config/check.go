@@ -17,7 +17,7 @@ type problem struct {
 }
 
 // check finds values that cannot be.
-func (c *Config) check() []problem {
+func (c *Config) check(mustHaveUsers bool) []problem {
 	var out []problem
 	wrong := func(key, format string, args ...any) {
 		out = append(out, problem{key, fmt.Errorf(format, args...)})
@@ -35,7 +35,7 @@ func (c *Config) check() []problem {
 	if c.Mail.Separator != "/" && c.Mail.Separator != "." {
 		wrong("mail.separator", "%q: it is \"/\" or \".\"", c.Mail.Separator)
 	}
-	if _, err := os.Stat(c.Auth.Users); err != nil {
+	if _, err := os.Stat(c.Auth.Users); err != nil && mustHaveUsers {
 		wrong("auth.users", "%w; make it by: postroom user add NAME --users %s", err, c.Auth.Users)
 	}
 	c.checkListeners(wrong)

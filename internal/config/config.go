@@ -137,7 +137,12 @@ func Default() Config {
 }
 
 // Read reads and checks a configuration file. All that is wrong is in the error.
-func Read(path string) (*Config, error) {
+func Read(path string) (*Config, error) { return read(path, true) }
+
+// ReadForUsers is Read for who is about to make the users file: it need not be there.
+func ReadForUsers(path string) (*Config, error) { return read(path, false) }
+
+func read(path string, mustHaveUsers bool) (*Config, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: there is no such file; config.toml.example is one to begin with", path)
@@ -145,11 +150,13 @@ func Read(path string) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
-	return Parse(path, string(data))
+	return parse(path, string(data), mustHaveUsers)
 }
 
 // Parse checks the text of a configuration file.
-func Parse(path, text string) (*Config, error) {
+func Parse(path, text string) (*Config, error) { return parse(path, text, true) }
+
+func parse(path, text string, mustHaveUsers bool) (*Config, error) {
 	c := Default()
 	c.File = path
 	md, err := toml.Decode(text, &c)
@@ -161,7 +168,7 @@ func Parse(path, text string) (*Config, error) {
 		wrong = append(wrong, fmt.Errorf("%s:%d: %s: there is no such key%s", path, lineOf(text, key.String()), key, suggest(key.String())))
 	}
 	if len(wrong) == 0 {
-		for _, p := range c.check() {
+		for _, p := range c.check(mustHaveUsers) {
 			wrong = append(wrong, fmt.Errorf("%s:%d: %s: %w", path, lineOf(text, p.key), p.key, p.err))
 		}
 	}
