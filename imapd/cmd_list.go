@@ -116,7 +116,7 @@ func (cmd *listCommand) returnOption(p *parser) bool {
 
 func (cmd *listCommand) run(c *conn) error {
 	sep := c.user.Separator()
-	if !cmd.extended && len(cmd.patterns) == 1 && cmd.patterns[0] == "" {
+	if cmd.valid && !cmd.extended && cmd.patterns[0] == "" {
 		c.tellRoot(cmd.reference, sep)
 		return nil
 	}

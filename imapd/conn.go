@@ -89,7 +89,7 @@ func newConn(s *Server, nc net.Conn, remote netip.Addr, implicitTLS bool) *conn 
 
 func (c *conn) limits() wire.Limits {
 	l := &c.srv.lim
-	w := wire.Limits{Line: l.Line, Literal: l.Literal, Discard: l.Append, Depth: l.Depth, MinusOnly: c.srv.opt.LiteralMinus}
+	w := wire.Limits{Line: l.Line, Literal: l.Literal, Discard: 2 * l.Append, Depth: l.Depth, MinusOnly: c.srv.opt.LiteralMinus}
 	if c.user == nil {
 		w.Line, w.Literal, w.Discard = l.LineBeforeLogin, l.LineBeforeLogin, l.LineBeforeLogin
 	}
