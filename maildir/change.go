@@ -222,7 +222,8 @@ func (f *Folder) findAgainLocked(ctx context.Context) error {
 // keywordLettersLocked gives the letters of keywords, naming new ones if make is set.
 func (f *Folder) keywordLettersLocked(ctx context.Context, keywords []string, make bool) (Flags, error) {
 	var letters Flags
-	table, added := f.kw, false
+	var table *keywordTable
+	var added bool
 	for try := 0; ; try++ {
 		letters, table, added = 0, f.kw, false
 		missing := false

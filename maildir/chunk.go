@@ -59,11 +59,6 @@ func (c *chunk) hasBase(i int, base string) bool {
 	return string(c.names[r.nameOff:r.nameOff+uint32(r.baseLen)]) == base
 }
 
-func (c *chunk) hasName(i int, name string) bool {
-	r := &c.recs[i]
-	return string(c.names[r.nameOff:r.nameOff+uint32(r.nameLen)]) == name
-}
-
 func (c *chunk) first() uint32 { return c.recs[0].uid }
 func (c *chunk) last() uint32  { return c.recs[len(c.recs)-1].uid }
 

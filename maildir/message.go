@@ -18,6 +18,7 @@ type Message struct {
 	folder *Folder
 	uid    uint32
 	file   *os.File
+	id     fileID
 	size   int64
 	date   time.Time
 }
@@ -50,7 +51,7 @@ func (f *Folder) Open(ctx context.Context, uid uint32) (*Message, error) {
 				}
 				return nil, fmt.Errorf("UID %d: its file was changed: %w", uid, ErrExpunged)
 			}
-			return &Message{folder: f, uid: uid, file: file, size: fi.Size(), date: fi.ModTime()}, nil
+			return &Message{folder: f, uid: uid, file: file, id: stampOf(fi).fileID, size: fi.Size(), date: fi.ModTime()}, nil
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
 			return nil, wrapSys("open", at.name, err)
@@ -116,7 +117,7 @@ func (m *Message) Close() error { return m.file.Close() }
 // Structure gives what one pass over the message finds, from memory if it was
 // parsed before.
 func (m *Message) Structure() (*message.Message, error) {
-	key := parsedKey{m.folder.home.id, m.folder.Snapshot().uidValidity, m.uid, m.size}
+	key := parsedKey{m.id, m.size, m.date.UnixNano()}
 	if p := m.folder.store.parsed.get(key); p != nil {
 		return p, nil
 	}

@@ -10,13 +10,12 @@ import (
 // maxParsed is how many parsed messages are kept in memory.
 const maxParsed = 4096
 
-// parsedKey names the content of a message: a file whose size changes is
-// another message.
+// parsedKey names the content of a message: a restored or replaced file is
+// parsed again.
 type parsedKey struct {
-	folder      fileID
-	uidValidity uint32
-	uid         uint32
-	size        int64
+	file  fileID
+	size  int64
+	mtime int64 // nanoseconds since 1970
 }
 
 // parsedCache keeps the structures of the messages used last. It is safe for

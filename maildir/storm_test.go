@@ -514,7 +514,7 @@ func (k *worker) move(i int, to string) {
 			fmt.Println("failed:", err)
 			return
 		}
-		if !k.find(base) && !k.find(base) {
+		if !k.find(base) {
 			break
 		}
 	}
@@ -524,7 +524,7 @@ func (k *worker) move(i int, to string) {
 }
 
 func (k *worker) find(base string) bool {
-	for _, sub := range []string{"new", "cur", "new"} {
+	for _, sub := range []string{"new", "cur", "new", "cur", "new", "cur"} { // a listing can miss it
 		entries, _ := os.ReadDir(filepath.Join(k.dir, sub))
 		for _, e := range entries {
 			if baseOf(e.Name()) == base {
