@@ -3,7 +3,9 @@ package pop3d
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 
 	"postroom/internal/account"
 )
@@ -90,7 +92,26 @@ func (d *maildrop) total(ctx context.Context) (int64, error) {
 	return sum, nil
 }
 
-func (d *maildrop) uidl(n int) string { return d.box.UIDL(d.snap, d.index(n)) }
+// uidl of message n. One that the uid list notes, or that is a file's name, may
+// hold octets that RFC 1939 section 7 does not allow; they go out as Courier
+// writes them.
+func (d *maildrop) uidl(n int) string {
+	id := d.box.UIDL(d.snap, d.index(n))
+	if !strings.ContainsFunc(id, notInUIDL) {
+		return id
+	}
+	var out strings.Builder
+	for i := range len(id) {
+		if c := id[i]; notInUIDL(rune(c)) {
+			fmt.Fprintf(&out, "+%02X", c)
+		} else {
+			out.WriteByte(c)
+		}
+	}
+	return out.String()
+}
+
+func notInUIDL(r rune) bool { return r < 0x21 || r > 0x7e }
 
 func (d *maildrop) open(ctx context.Context, n int) (*account.Message, error) {
 	return d.box.Message(ctx, d.snap, d.index(n))

@@ -118,7 +118,7 @@ func (s *session) finish(end ending) {
 		return
 	}
 	c := &s.counts
-	s.log.Info("logout", append(attrs, "user", s.user.Name(),
+	s.log.Info("logout", append(attrs,
 		"retr", c.retr, "retr_bytes", c.retrBytes, "top", c.top, "top_bytes", c.topBytes,
 		"dele", c.dele, "expunged", c.expunged, "messages", s.drop.len())...)
 	s.drop.close()

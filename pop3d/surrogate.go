@@ -66,7 +66,7 @@ func (d *surrogate) take(p []byte) error {
 		return d.next(p)
 	}
 	d.field = append(d.field, p...)
-	d.body = d.start && len(bytes.TrimRight(d.field, "\r\n")) == 0
+	d.body = string(d.field) == "\n" || string(d.field) == "\r\n"
 	if d.body {
 		return d.flush()
 	}
