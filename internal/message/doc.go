@@ -32,18 +32,17 @@
 // table there, with its reason. The rules that decide the structure:
 //
 //   - A header ends at an empty line, at a boundary of a part around it, or
-//     with the message. A line without a colon is a field without a value and
-//     ends nothing.
+//     with the message. A line without a colon is no field, and ends nothing.
 //   - MIME fields count if the header has MIME-Version or Content-Type, and in
 //     the parts of a multipart always.
 //   - A boundary line is one that begins with "--" and a boundary that is open;
-//     of several the longest counts, of equal ones the innermost. The line end
-//     before it belongs to it.
+//     of several the innermost that is all of the line, else the longest. The
+//     line end before it belongs to it, be it the one that ended a header.
 //   - A boundary of an outer part ends all parts inside it.
 //   - A multipart without a boundary, or whose boundary never comes, has no
 //     parts. The grammar wants one, so an empty text/plain is told of.
 //   - Of repeated MIME fields the first counts, of repeated fields of the
-//     ENVELOPE the last.
+//     ENVELOPE the last; addresses add up.
 //
 // # Bounds
 //

@@ -51,7 +51,8 @@ func haveDovecot(t *testing.T) {
 	t.Skipf("NOT COMPARED with Dovecot: %s", lack)
 }
 
-func startDovecot(t *testing.T, msgs [][]byte) *dovecot {
+// dovecotDir makes a folder with a Maildir and a configuration.
+func dovecotDir(t *testing.T, msgs [][]byte) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "postroom-message")
 	if err != nil {
@@ -77,6 +78,12 @@ func startDovecot(t *testing.T, msgs [][]byte) *dovecot {
 	if err := exec.Command("chown", "-R", strconv.Itoa(nobody), dir).Run(); err != nil {
 		t.Fatal(err)
 	}
+	return dir
+}
+
+func startDovecot(t *testing.T, msgs [][]byte) *dovecot {
+	t.Helper()
+	dir := dovecotDir(t, msgs)
 	d := &dovecot{t: t}
 	d.cmd = exec.Command(dovecotIMAP, "-c", filepath.Join(dir, "dovecot.conf"))
 	d.cmd.Env = []string{"USER=nobody", "HOME=" + dir}
@@ -87,8 +94,8 @@ func startDovecot(t *testing.T, msgs [][]byte) *dovecot {
 	}
 	var log bytes.Buffer
 	d.cmd.Stderr = &log
-	d.in, err = d.cmd.StdinPipe()
-	if err != nil {
+	var err error
+	if d.in, err = d.cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
 	out, err := d.cmd.StdoutPipe()
@@ -242,11 +249,7 @@ func appendValue(t *testing.T, r *bufio.Reader, b *strings.Builder) {
 		}
 	case '"':
 		var s []byte
-		for {
-			c := must(r.ReadByte())
-			if c == '"' {
-				break
-			}
+		for c := must(r.ReadByte()); c != '"'; c = must(r.ReadByte()) {
 			if c == '\\' {
 				c = must(r.ReadByte())
 			}

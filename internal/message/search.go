@@ -1,6 +1,7 @@
 package message
 
 import (
+	"bytes"
 	"errors"
 	"io"
 )
@@ -23,6 +24,12 @@ func (m *Message) SearchHeader(src io.ReaderAt, field string, n *Needle) (bool, 
 		f.breakUp()
 		f.writeWords(value)
 		f.flush()
+		if !f.found && equalFold(field, "subject") {
+			// As it is told in the ENVELOPE: white space made single spaces.
+			f.breakUp()
+			f.writeWords([]byte(tidy(string(value))))
+			f.flush()
+		}
 		return !f.found
 	})
 	return f.found, err
@@ -81,8 +88,10 @@ func (f *finder) part(src io.ReaderAt, m *Message, p *Part, headers bool) error 
 func (f *finder) header(src io.ReaderAt, m *Message, s Section) error {
 	f.breakUp()
 	return eachField(src, m, s, func(name, value []byte) bool {
-		f.write(name)
-		f.write([]byte(": "))
+		if len(name) > 0 {
+			f.write(name)
+			f.write([]byte(": "))
+		}
 		f.writeWords(value)
 		f.flush()
 		f.write([]byte("\r\n"))
@@ -123,11 +132,8 @@ func eachField(src io.ReaderAt, m *Message, s Section, f func(name, value []byte
 			}
 			n := fieldName(line)
 			name, value = append(name[:0], n...), value[:0]
-			for text = text[len(n):]; len(text) > 0 && isBlank(text[0]); {
-				text = text[1:]
-			}
-			if len(text) > 0 { // the colon
-				text = text[1:]
+			if i := bytes.IndexByte(text, ':'); i >= 0 {
+				text = text[i+1:]
 			}
 			for len(text) > 0 && isBlank(text[0]) {
 				text = text[1:]
