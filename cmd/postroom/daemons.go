@@ -39,8 +39,8 @@ func newDaemons(cfg *config.Config, log *slog.Logger) (*daemons, error) {
 	if d.auth, err = auth.New(auth.Options{Users: cfg.Auth.Users, Logger: log}); err != nil {
 		return nil, err
 	}
-	if d.certs, err = newCertificates(cfg.TLS, log); err != nil {
-		return nil, fmt.Errorf("%s: %w", cfg.File, err)
+	if d.certs, err = newCertificates(cfg, log); err != nil {
+		return nil, err
 	}
 	d.accounts, err = account.New(account.Config{
 		Root: cfg.Mail.Root, Separator: cfg.Mail.Separator[0], UIDL: cfg.POP3.UIDL, Logger: log,

@@ -49,7 +49,7 @@ func listen(cfg *config.Config) (listeners, error) {
 			l, err := net.Listen("tcp", addr)
 			if err != nil {
 				out.close()
-				return nil, listenError(cfg.File, want.key, addr, err)
+				return nil, listenError(cfg.Where(want.key), addr, err)
 			}
 			out = append(out, listener{l, want.protocol, want.tls})
 		}
@@ -61,7 +61,7 @@ func listen(cfg *config.Config) (listeners, error) {
 }
 
 // listenError says what to do about an address that cannot be had.
-func listenError(file, key, addr string, err error) error {
+func listenError(where, addr string, err error) error {
 	what := ""
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
@@ -71,10 +71,7 @@ func listenError(file, key, addr string, err error) error {
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		what = "; this machine has no such address"
 	}
-	if file != "" {
-		file += ": "
-	}
-	return fmt.Errorf("%s%s: %s: %w%s", file, key, addr, err, what)
+	return fmt.Errorf("%s: %s: %w%s", where, addr, err, what)
 }
 
 func (ls listeners) close() {

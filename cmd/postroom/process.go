@@ -17,13 +17,13 @@ func becomeUser(cfg *config.Config, log *slog.Logger) error {
 	if os.Geteuid() != 0 {
 		if cfg.Process.User != "" {
 			if u, err := user.Lookup(cfg.Process.User); err == nil && u.Uid != strconv.Itoa(os.Geteuid()) {
-				return fmt.Errorf("%s: process.user: only root can become %q", cfg.File, cfg.Process.User)
+				return fmt.Errorf("%s: only root can become %q", cfg.Where("process.user"), cfg.Process.User)
 			}
 		}
 		return nil
 	}
 	if cfg.Process.User == "" {
-		return fmt.Errorf("%s: process.user: started as root, Postroom wants the name of a user to become", cfg.File)
+		return fmt.Errorf("%s: started as root, Postroom wants the name of a user to become", cfg.Where("process.user"))
 	}
 	if cfg.Process.User == "root" {
 		log.Warn("serving mail as root, as process.user says: a user of its own is safer")
@@ -31,13 +31,13 @@ func becomeUser(cfg *config.Config, log *slog.Logger) error {
 	}
 	u, err := user.Lookup(cfg.Process.User)
 	if err != nil {
-		return fmt.Errorf("%s: process.user: %w", cfg.File, err)
+		return fmt.Errorf("%s: %w", cfg.Where("process.user"), err)
 	}
 	uid, err1 := strconv.Atoi(u.Uid)
 	gid, err2 := strconv.Atoi(u.Gid)
 	groups, err3 := groupsOf(u)
 	if err := errors.Join(err1, err2, err3); err != nil {
-		return fmt.Errorf("%s: process.user: %w", cfg.File, err)
+		return fmt.Errorf("%s: %w", cfg.Where("process.user"), err)
 	}
 	// The order matters: after setuid the others are not allowed any more.
 	for _, step := range []func() error{
@@ -81,7 +81,7 @@ func readableByUs(cfg *config.Config) error {
 		}
 		f, err := os.Open(path)
 		if err != nil {
-			return fmt.Errorf("%s: %s: %w, as user %s: it is read again while serving; change its owner or mode", cfg.File, key, err, cfg.Process.User)
+			return fmt.Errorf("%s: %w, as user %s: it is read again while serving; change its owner or mode", cfg.Where(key), err, cfg.Process.User)
 		}
 		f.Close()
 	}

@@ -28,22 +28,23 @@ type certificates struct {
 // certificateCheck is how often the files are looked at for a change.
 const certificateCheck = 5 * time.Second
 
-func newCertificates(c config.TLS, log *slog.Logger) (*certificates, error) {
+func newCertificates(cfg *config.Config, log *slog.Logger) (*certificates, error) {
+	c := cfg.TLS
 	if c.Certificate == "" {
 		return nil, nil
 	}
 	cs := &certificates{cert: c.Certificate, key: c.Key, log: log}
 	if err := cs.load(); err != nil {
-		return nil, fmt.Errorf("tls.certificate: %w", err)
+		return nil, fmt.Errorf("%s: %w", cfg.Where("tls.certificate"), err)
 	}
 	if c.ClientCA != "" {
 		pem, err := os.ReadFile(c.ClientCA)
 		if err != nil {
-			return nil, fmt.Errorf("tls.client_ca: %w", err)
+			return nil, fmt.Errorf("%s: %w", cfg.Where("tls.client_ca"), err)
 		}
 		cs.clientCAs = x509.NewCertPool()
 		if !cs.clientCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("tls.client_ca: %s holds no certificate in PEM", c.ClientCA)
+			return nil, fmt.Errorf("%s: %s holds no certificate in PEM", cfg.Where("tls.client_ca"), c.ClientCA)
 		}
 	}
 	return cs, nil

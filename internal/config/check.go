@@ -139,7 +139,7 @@ func Keys() []string {
 	for i := range t.NumField() {
 		table := t.Field(i)
 		name := table.Tag.Get("toml")
-		if name == "-" {
+		if !table.IsExported() || name == "-" {
 			continue
 		}
 		for j := range table.Type.NumField() {

@@ -28,8 +28,18 @@ type Config struct {
 	Limits  Limits  `toml:"limits"`
 	Log     Log     `toml:"log"`
 
-	// File is where it was read from.
+	// File is where it was read from, and text what stood there.
 	File string `toml:"-"`
+	text string
+}
+
+// Where names the place of a key for an error that comes up later, as
+// "file:line: key"; the key alone without a file.
+func (c *Config) Where(key string) string {
+	if c.File == "" {
+		return key
+	}
+	return fmt.Sprintf("%s:%d: %s", c.File, lineOf(c.text, key), key)
 }
 
 // Mail says where mail lies.
@@ -158,7 +168,7 @@ func Parse(path, text string) (*Config, error) { return parse(path, text, true) 
 
 func parse(path, text string, mustHaveUsers bool) (*Config, error) {
 	c := Default()
-	c.File = path
+	c.File, c.text = path, text
 	md, err := toml.Decode(text, &c)
 	if err != nil {
 		return nil, located(path, text, err)

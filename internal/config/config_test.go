@@ -92,7 +92,7 @@ func TestExampleIsComplete(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Default()
-	want.Auth.Users, want.File = dir+"/users", "example"
+	want.Auth.Users, want.File, want.text = dir+"/users", "example", c.text
 	// An empty list and none are the same.
 	if fmt.Sprint(*c) != fmt.Sprint(want) {
 		t.Errorf("the example's values are not the defaults:\n%+v\n%+v", *c, want)
