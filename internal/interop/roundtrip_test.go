@@ -112,7 +112,9 @@ func changes(t *testing.T, v *server, round string) {
 	check(t, "DELETE", c.Delete("Gone-"+round).Wait())
 	check(t, "LOGOUT", c.Logout().Wait())
 	// Others go on writing the tree, whoever serves it.
-	deliver(t, root, fmt.Sprintf("17200000%d.M1P9.host", len(round)), mail("delivered "+round, 30))
+	deliver(t, root, fmt.Sprintf("1720000000.M1P9.%s", round), mail("delivered "+round, 30))
+	// Keyword letters without a name: whoever sees one first has to name it.
+	write(t, root, fmt.Sprintf("cur/1720000000.M2P9.%s:2,S%c", round, 'v'+len(round)%3), mail("lettered "+round, 31))
 	fill(t, filepath.Join(root, ".Outside-"+round), "outside", 3, "FS")
 	setInfo(t, pick(t, filepath.Join(root, ".Outside-"+round), 2), "")
 }
