@@ -75,22 +75,28 @@ var fetchMacros = map[string][]string{
 
 func parseFetch(p *parser) action {
 	cmd := &fetchCommand{uid: p.uid}
-	if !p.SP() || !p.SequenceSet(&cmd.set) || !p.SP() {
+	if !cmd.parse(p) {
 		return nil
+	}
+	return cmd.run
+}
+
+func (cmd *fetchCommand) parse(p *parser) bool {
+	if !p.SP() || !p.SequenceSet(&cmd.set) || !p.SP() {
+		return false
 	}
 	if p.Peek('(') {
 		if !p.List(false, func() bool { return cmd.item(p, false) }) {
-			return nil
+			return false
 		}
 	} else if !cmd.item(p, true) {
-		return nil
+		return false
 	}
 	if p.Accept(' ') && !p.List(false, func() bool { return cmd.modifier(p) }) {
-		return nil
+		return false
 	}
 	if cmd.vanished && (!cmd.uid || cmd.changedSince == nil) {
-		p.Fail(bad("VANISHED is for UID FETCH with CHANGEDSINCE"))
-		return nil
+		return p.Fail(bad("VANISHED is for UID FETCH with CHANGEDSINCE"))
 	}
 	if cmd.uid {
 		cmd.addSimple("UID", true)
@@ -99,7 +105,7 @@ func parseFetch(p *parser) action {
 		cmd.addSimple("MODSEQ", false)
 	}
 	cmd.plan()
-	return cmd.run
+	return p.Err() == nil
 }
 
 func (cmd *fetchCommand) modifier(p *parser) bool {
