@@ -2,9 +2,12 @@ package pop3d
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"strings"
 	"time"
+
+	"postroom/internal/account"
 )
 
 // capa: RFC 2449 section 5. Both states. The list is the same in both, but for
@@ -71,13 +74,17 @@ func (s *session) quit(string) error {
 	}
 	ctx, cancel := context.WithTimeout(s.server.ctx, updateTimeout)
 	defer cancel()
-	n := s.drop.deleted()
-	if err := s.drop.remove(ctx); err != nil {
-		s.log.Error("messages not removed", "dele", n, "error", err)
-		s.fail(refuse("SYS/TEMP", "Some deleted messages not removed."))
+	n, err := s.drop.remove(ctx)
+	s.counts.expunged = n
+	if err != nil {
+		s.log.Error("messages not removed", "dele", s.drop.deleted(), "removed", n, "error", err)
+		code := "SYS/TEMP"
+		if errors.Is(err, account.ErrReadOnly) {
+			code = "SYS/PERM"
+		}
+		s.fail(refuse(code, "Some deleted messages not removed."))
 		return quitEnding
 	}
-	s.counts.expunged = n
 	s.ok("Logging out, %d messages removed.", n)
 	return quitEnding
 }

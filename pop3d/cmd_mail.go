@@ -2,6 +2,7 @@ package pop3d
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -26,9 +27,40 @@ func (s *session) number(text string) (int, error) {
 	return n - 1, nil
 }
 
+// size of message n. One that cannot be read has none: it must not keep the user
+// from the others. The log tells it once, RETR each time.
+func (s *session) size(n int) (int64, error) {
+	size, err := s.drop.size(s.server.ctx, n)
+	switch {
+	case err == nil:
+		return size, nil
+	case errors.Is(err, account.ErrGone) || s.server.ctx.Err() != nil:
+		return 0, err
+	}
+	s.log.Error("a message has no size", "uidl", s.drop.uidl(n), "error", err)
+	s.drop.noSize(n)
+	return 0, nil
+}
+
+// total is the size of all messages that are not marked.
+func (s *session) total() (int64, error) {
+	var sum int64
+	for n := range s.drop.len() {
+		if s.drop.marked(n) {
+			continue
+		}
+		size, err := s.size(n)
+		if err != nil {
+			return 0, err
+		}
+		sum += size
+	}
+	return sum, nil
+}
+
 // stat: RFC 1939 section 5. Marked messages are not counted.
 func (s *session) stat(string) error {
-	size, err := s.drop.total(s.server.ctx)
+	size, err := s.total()
 	if err != nil {
 		return s.mapError("STAT", err)
 	}
@@ -39,7 +71,7 @@ func (s *session) stat(string) error {
 // list: LIST [msg], RFC 1939 section 5.
 func (s *session) list(arg string) error {
 	return s.listing("LIST", arg, func(n int) (string, error) {
-		size, err := s.drop.size(s.server.ctx, n)
+		size, err := s.size(n)
 		return strconv.FormatInt(size, 10), err
 	})
 }
@@ -65,7 +97,7 @@ func (s *session) listing(name, arg string, value func(n int) (string, error)) e
 	}
 	if name == "LIST" {
 		// All sizes first: once the answer has begun it cannot become an error.
-		if _, err := s.drop.total(s.server.ctx); err != nil {
+		if _, err := s.total(); err != nil {
 			return s.mapError(name, err)
 		}
 	}
@@ -92,7 +124,7 @@ func (s *session) retr(arg string) error {
 	if err != nil {
 		return err
 	}
-	size, err := s.drop.size(s.server.ctx, n)
+	size, err := s.size(n)
 	if err != nil {
 		return s.mapError("RETR", err)
 	}

@@ -76,21 +76,8 @@ func (d *maildrop) size(ctx context.Context, n int) (int64, error) {
 	return size, nil
 }
 
-// total is the size of all messages that are not marked.
-func (d *maildrop) total(ctx context.Context) (int64, error) {
-	var sum int64
-	for n := range d.len() {
-		if d.marked(n) {
-			continue
-		}
-		size, err := d.size(ctx, n)
-		if err != nil {
-			return 0, err
-		}
-		sum += size
-	}
-	return sum, nil
-}
+// noSize makes the size of a message known as zero.
+func (d *maildrop) noSize(n int) { d.sizes[n] = 0 }
 
 // uidl of message n. One that the uid list notes, or that is a file's name, may
 // hold octets that RFC 1939 section 7 does not allow; they go out as Courier
@@ -138,8 +125,9 @@ func (d *maildrop) mark(n int) {
 func (d *maildrop) unmark() { d.marks, d.dele = nil, 0 }
 
 // remove removes the marked messages for good, by UID: what became of the
-// mailbox since the snapshot does not change which ones they are.
-func (d *maildrop) remove(ctx context.Context) error {
+// mailbox since the snapshot does not change which ones they are. It gives how
+// many of them are not there any more, which with an error may be some.
+func (d *maildrop) remove(ctx context.Context) (int, error) {
 	uids := make([]uint32, 0, d.dele)
 	for n, marked := range d.marks {
 		if marked {
@@ -147,5 +135,15 @@ func (d *maildrop) remove(ctx context.Context) error {
 		}
 	}
 	slices.Sort(uids)
-	return d.box.Remove(ctx, uids)
+	err := d.box.Remove(ctx, uids)
+	if err == nil {
+		return len(uids), nil
+	}
+	left, gone := d.box.Current(), 0
+	for _, uid := range uids {
+		if _, there := left.Find(uid); !there {
+			gone++
+		}
+	}
+	return gone, err
 }

@@ -90,16 +90,23 @@ func newSession(server *Server, raw net.Conn, implicitTLS bool) *session {
 	return s
 }
 
-// run serves the connection to its end. A panic ends this connection alone.
+// run serves the connection to its end. A panic ends this connection alone, and
+// what the session holds is given back even so.
 func (s *session) run() {
 	end := ending{reason: "internal error", cut: true}
-	defer func() {
-		if p := recover(); p != nil {
-			s.log.Error("panic", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-		}
-		s.finish(end)
+	defer s.logPanic()
+	func() {
+		defer s.logPanic()
+		end = s.serve()
 	}()
-	end = s.serve()
+	s.finish(end)
+}
+
+// logPanic is to be deferred.
+func (s *session) logPanic() {
+	if p := recover(); p != nil {
+		s.log.Error("panic", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	}
 }
 
 // finish closes what the session holds and says how it went.
@@ -121,9 +128,9 @@ func (s *session) finish(end ending) {
 	s.log.Info("logout", append(attrs,
 		"retr", c.retr, "retr_bytes", c.retrBytes, "top", c.top, "top_bytes", c.topBytes,
 		"dele", c.dele, "expunged", c.expunged, "messages", s.drop.len())...)
+	defer s.releaseUser()
+	defer s.user.Close()
 	s.drop.close()
-	s.user.Close()
-	s.releaseUser()
 }
 
 func (s *session) serve() ending {
@@ -283,14 +290,28 @@ func (s *session) enter(user, method string) error {
 		s.log.Warn("login refused", "user", user, "reason", err)
 		return refuse("IN-USE", "Too many connections.")
 	}
+	defer func() {
+		if s.state == authorization {
+			release()
+		}
+	}()
 	if wait := s.server.delays.admit(user); wait > 0 {
-		release()
 		s.log.Info("login refused", "user", user, "reason", "login delay")
 		return refuse("LOGIN-DELAY", fmt.Sprintf("Log in again in %d seconds.", seconds(wait)))
 	}
-	acct, drop, err := s.openMaildrop(user)
+	ctx, cancel := context.WithDeadline(s.server.ctx, s.loginDeadline())
+	defer cancel()
+	acct, err := s.server.opt.Accounts.Open(ctx, user)
 	if err != nil {
-		release()
+		return s.mapError("login", err)
+	}
+	defer func() {
+		if s.state == authorization {
+			acct.Close()
+		}
+	}()
+	drop, err := openMaildrop(ctx, acct)
+	if err != nil {
 		return s.mapError("login", err)
 	}
 	s.user, s.drop, s.releaseUser = acct, drop, release
@@ -300,21 +321,6 @@ func (s *session) enter(user, method string) error {
 	s.log.Info("login", "method", method, "tls", s.conn.tls != nil, "messages", drop.len())
 	s.ok("Logged in.")
 	return nil
-}
-
-func (s *session) openMaildrop(user string) (*account.User, *maildrop, error) {
-	ctx, cancel := context.WithDeadline(s.server.ctx, s.loginDeadline())
-	defer cancel()
-	acct, err := s.server.opt.Accounts.Open(ctx, user)
-	if err != nil {
-		return nil, nil, err
-	}
-	drop, err := openMaildrop(ctx, acct)
-	if err != nil {
-		acct.Close()
-		return nil, nil, err
-	}
-	return acct, drop, nil
 }
 
 // secure tells whether a password may come in clear: never over a network.

@@ -712,6 +712,35 @@ func TestLoginDelayForgets(t *testing.T) {
 	}
 }
 
+// One message that cannot be read does not keep the user from the others.
+func TestUnreadableMessage(t *testing.T) {
+	f := start(t)
+	f.deliver("alice", "1000.M1.h", "Subject: one\n\n")
+	bad := f.deliver("alice", "1001.M1.h", "Subject: two\n\n")
+	f.deliver("alice", "1002.M1.h", "Subject: three\n\n")
+	c := f.login("alice")
+	if err := os.Remove(bad); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/etc/passwd", bad); err != nil {
+		t.Fatal(err)
+	}
+	c.script(`
+		C: LIST
+		S: +OK 3 messages:
+		S: 1 16
+		S: 2 0
+		S: 3 18
+		S: .
+		C: RETR 2
+		S: -ERR*
+		C: RETR 3
+		S: +OK*
+		S: Subject: three
+		S: 
+		S: .`)
+}
+
 // A client that asks and does not read is cut off; nobody waits for it.
 func TestSlowReader(t *testing.T) {
 	f := start(t, func(o *Options) { o.Limits.WriteTimeout = 300 * time.Millisecond })
