@@ -98,7 +98,7 @@ func (t *Tree) readSubscriptions() (v2 bool, names [][]string, err error) {
 
 // parseSubscriptions gives each name's parts as stored.
 func parseSubscriptions(text string) (v2 bool, names [][]string) {
-	if rest, ok := strings.CutPrefix(text, "V\t2\n"); ok {
+	if first, rest, _ := strings.Cut(text, "\n"); strings.TrimSuffix(first, "\r") == "V\t2" {
 		v2, text = true, rest
 	}
 	for line := range strings.SplitSeq(text, "\n") {
