@@ -111,7 +111,7 @@ func begin(t *testing.T, programs ...string) {
 		}
 	}
 	if len(missing) > 0 {
-		lack(t, "not installed: "+strings.Join(missing, ", "))
+		lack(t, "not there, or (dovecot) only for root: "+strings.Join(missing, ", "))
 	}
 }
 
