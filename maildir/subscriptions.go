@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"unicode"
 )
 
 // subscriptions in the root of a tree lists the names a user has subscribed
@@ -108,10 +109,10 @@ func parseSubscriptions(text string) (v2 bool, names [][]string) {
 			for p := range strings.SplitSeq(line, "\t") {
 				parts = append(parts, tabUnescape.Replace(p))
 			}
-		} else {
+		} else if !strings.ContainsFunc(line, unicode.IsControl) {
 			parts = strings.Split(strings.TrimSuffix(line, "."), ".")
 		}
-		if !slices.Contains(parts, "") {
+		if len(parts) > 0 && !slices.Contains(parts, "") {
 			names = append(names, parts)
 		}
 	}
