@@ -24,7 +24,8 @@ type command struct {
 	rfc        string
 }
 
-// commandTable is every verb there is, in the order in which CAPA tells them.
+// commandTable is every verb there is. It is made at run time, for CAPA's handler
+// reads it.
 func commandTable() map[string]*command {
 	rows := []command{
 		{"CAPA", anyState, noArg, false, nil, (*session).capa, "RFC 2449 section 5"},
@@ -53,7 +54,7 @@ func commandTable() map[string]*command {
 	return table
 }
 
-// capabilityOrder is CAPA's answer: names of rows, and what has no verb.
+// capabilityOrder is the rows that CAPA asks, in the order of its answer.
 var capabilityOrder = []string{"TOP", "UIDL", "USER", "AUTH", "STLS", "UTF8", "LANG"}
 
 func named(name string) func(*session) string {

@@ -221,6 +221,19 @@ func (f *fixture) logHas(parts ...string) {
 	f.t.Errorf("no line of the log has all of %q:\n%s", parts, f.log)
 }
 
+// waitOpen waits until so many connections are counted: one's end is counted
+// after the client has seen it.
+func (f *fixture) waitOpen(n int) {
+	f.t.Helper()
+	for range 500 {
+		if f.server.conns.Open() == n {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	f.t.Errorf("%d connections counted, want %d", f.server.conns.Open(), n)
+}
+
 // client is one connection.
 type client struct {
 	t    testing.TB

@@ -12,7 +12,7 @@ const wholeBody = math.MaxInt64
 
 const copyBuffer = 32 << 10
 
-// buffers for messages on their way, shared by all sessions: one that waits for
+// chunks are buffers for messages on their way, shared by all sessions: one that waits for
 // a command holds none.
 var chunks = sync.Pool{New: func() any { return new(chunk) }}
 
