@@ -232,6 +232,9 @@ func (m *Mailbox) pop3Fields() map[uint32]maildir.POP3Fields {
 		if err != nil {
 			m.user.service.cfg.Logger.Error("reading POP3 fields of the uid list", "mailbox", m.name, "error", err)
 		}
+		if fields == nil {
+			fields = map[uint32]maildir.POP3Fields{} // asked once, whatever came of it
+		}
 		m.pop3 = fields
 	}
 	return m.pop3
