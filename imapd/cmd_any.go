@@ -51,11 +51,11 @@ func (c *conn) noop() error {
 	if c.sel == nil {
 		return nil
 	}
-	_, err := c.sel.mbox.Sync(c.ctx)
-	if err != nil && c.sel.mbox.Gone() {
-		return nil // report says BYE
+	if _, err := c.sel.mbox.Sync(c.ctx); err != nil && !c.sel.mbox.Gone() {
+		// NOOP always succeeds; what could not be seen now is told later.
+		c.log.Warn("imap sync failed", "mailbox", c.sel.name, "error", err)
 	}
-	return err
+	return nil
 }
 
 // logoutCommand: RFC 9051 section 6.1.3. BYE comes before the tagged OK.

@@ -2,6 +2,7 @@ package imapd
 
 import (
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -132,8 +133,11 @@ func (sp *searchParser) readCharset() bool {
 		return false
 	}
 	sp.given = true
-	if sp.UTF8 && name != "UTF-8" { // RFC 6855 section 3
+	if sp.UTF8 && !strings.EqualFold(name, "UTF-8") { // RFC 6855 section 3
 		return sp.Fail(bad("No CHARSET after ENABLE UTF8=ACCEPT"))
+	}
+	if strings.EqualFold(name, "UTF8") { // no registered name, but sent
+		return true
 	}
 	enc, err := ianaindex.MIME.Encoding(name)
 	if err != nil || enc == nil {

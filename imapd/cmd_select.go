@@ -152,18 +152,33 @@ func highestModSeq(n uint64) string { return "HIGHESTMODSEQ " + strconv.FormatUi
 // QRESYNC the answer carries the MODSEQ (RFC 7162 section 3.2.8).
 func (c *conn) closeCommand() error {
 	var code string
-	if !c.sel.readOnly && !c.sel.mbox.Gone() {
-		s, err := c.sel.mbox.Expunge(c.ctx, nil)
+	if sel := c.sel; !sel.readOnly && !sel.mbox.Gone() {
+		s, err := sel.mbox.Expunge(c.ctx, nil)
 		if err != nil {
 			// RFC 9051 lets CLOSE fail only where it was bad; the mailbox is
 			// closed anyway, and the messages keep their \Deleted.
-			c.log.Warn("imap expunge at close failed", "mailbox", c.sel.name, "error", err)
-		} else if c.enabled.qresync {
+			c.log.Warn("imap expunge at close failed", "mailbox", sel.name, "error", err)
+		} else if c.enabled.qresync && !sel.noModSeq && sel.foresees(s) {
 			code = highestModSeq(s.HighestModSeq())
 		}
 	}
 	c.leave()
 	return ok(code, "Closed")
+}
+
+// foresees tells whether a client that knows told, and that what has \Deleted
+// is expunged, knows s: only then may it go on from the MODSEQ of s.
+func (sel *selection) foresees(s *account.Snapshot) bool {
+	n := sel.news(s)
+	if len(n.changed) > 0 || n.added > 0 {
+		return false
+	}
+	for _, uid := range n.expunged {
+		if i, ok := sel.told.Find(uid); !ok || sel.told.Flags(i)&account.Deleted == 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // unselectCommand: RFC 9051 section 6.4.2.

@@ -81,6 +81,12 @@ func (c *conn) report(expunge bool) error {
 	}
 	n := sel.news(cur)
 	if len(n.expunged) > 0 && !expunge {
+		if c.enabled.qresync && !sel.noModSeq {
+			// MODSEQs above those of the messages that are gone may have been told.
+			// Should the connection end now, the client must ask from below them
+			// (RFC 7162 section 3.2).
+			c.tellHighestModSeq()
+		}
 		return nil
 	}
 	c.tellExpunged(n)
