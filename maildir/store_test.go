@@ -533,3 +533,62 @@ func TestOddFiles(t *testing.T) {
 		}
 	})
 }
+
+// Many folders made and opened for the first time at once each get a
+// UIDVALIDITY of their own, and none of them fails.
+func TestUIDValidityAtOnce(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "Maildir")
+	for i := range 20 {
+		must(t, os.MkdirAll(fmt.Sprintf("%s/.found%d/cur", dir, i), 0o700))
+	}
+	tree := testTree(t, testStore(t, Options{}), dir)
+	var mu sync.Mutex
+	seen := map[uint32]string{}
+	var wg sync.WaitGroup
+	for i := range 20 {
+		for _, name := range []string{fmt.Sprint("found", i), fmt.Sprint("made", i)} {
+			wg.Go(func() {
+				if strings.HasPrefix(name, "made") {
+					if err := tree.Create(t.Context(), name); err != nil {
+						t.Error(err)
+					}
+				}
+				f, err := tree.Open(t.Context(), name)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer f.Close()
+				mu.Lock()
+				defer mu.Unlock()
+				v := f.Snapshot().UIDValidity()
+				if other := seen[v]; other != "" {
+					t.Errorf("%s and %s have UIDVALIDITY %d", name, other, v)
+				}
+				seen[v] = name
+			})
+		}
+	}
+	wg.Wait()
+	if left, _ := filepath.Glob(dir + "/dovecot-uidvalidity*"); len(left) != 2 {
+		t.Error(left)
+	}
+}
+
+// A barrier that is slow is sent again; whichever sendings come back, and
+// however late, it passes once.
+func TestBarrierSentAgain(t *testing.T) {
+	s := testStore(t, Options{})
+	passed := make(chan struct{})
+	var sent []string
+	for range 3 {
+		n, err := s.watch.register(passed)
+		must(t, err)
+		sent = append(sent, fmt.Sprint(n))
+		s.watch.passBarrier(fmt.Sprint(n))
+	}
+	for _, n := range sent {
+		s.watch.passBarrier(n)
+	}
+	<-passed
+}

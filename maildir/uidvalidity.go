@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -44,7 +45,10 @@ func nextUIDValidity(root *dir, now time.Time) (uint32, error) {
 		} else if err != nil {
 			return 0, wrapSys("rename", uidValidityName, err)
 		}
-		_, err = root.replaceFile(uidValidityName+".tmp", uidValidityName, fmt.Appendf(nil, "%08x", next))
+		// Nobody holds a lock here: a temporary name that is nobody else's takes its place. The counter
+		// file is what counts, so it does not matter whose number is written last.
+		temp := fmt.Sprintf("%s.tmp.%d", uidValidityFile(next), os.Getpid())
+		_, err = root.replaceFile(temp, uidValidityName, fmt.Appendf(nil, "%08x", next))
 		return next, wrapSys("write", uidValidityName, err)
 	}
 	return 0, fmt.Errorf("%s: %w", uidValidityName, ErrBusy)

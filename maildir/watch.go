@@ -136,7 +136,7 @@ type watcher struct {
 
 	mu       sync.Mutex
 	targets  map[string]target        // guarded by mu: by watched path
-	barriers map[uint64]chan struct{} // guarded by mu
+	barriers map[uint64]chan struct{} // guarded by mu, and so is their closing
 	seq      uint64                   // guarded by mu
 	full     bool                     // guarded by mu: out of watches, said so
 	closed   bool                     // guarded by mu
@@ -298,7 +298,11 @@ func (w *watcher) passBarrier(name string) {
 			delete(w.barriers, k)
 		}
 	}
-	close(passed)
+	select {
+	case <-passed: // by an earlier sending, while this one was being registered
+	default:
+		close(passed)
+	}
 }
 
 // barrier returns when every event of what happened before the call is in its
