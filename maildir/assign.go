@@ -42,19 +42,18 @@ func (f *Folder) dropVanishedFresh() {
 }
 
 func (f *Folder) assignWritableLocked(ctx context.Context, locked bool) error {
-	adopted := map[string]uidRecord{}
 	if !locked {
 		lock, err := f.lockList(ctx)
 		if err != nil {
 			return err
 		}
 		defer lock.unlock()
-		if adopted, err = f.readTailLocked(ctx); err != nil {
+		if err := f.readTailLocked(ctx); err != nil {
 			return err
 		}
 	}
 	before := f.list.next()
-	recs := f.arrivals(adopted)
+	recs := f.arrivals()
 	if len(recs) == 0 {
 		return nil
 	}
@@ -73,6 +72,7 @@ func (f *Folder) assignWritableLocked(ctx context.Context, locked bool) error {
 	for _, r := range recs {
 		letters |= f.addKnown(r, f.fresh[r.base])
 		delete(f.fresh, r.base)
+		delete(f.adopted, r.base)
 	}
 	f.nameLettersLocked(letters)
 	if !locked {
@@ -97,7 +97,7 @@ func (f *Folder) recordLocked(recs []uidRecord) error {
 // arrivals gives the records for all new messages, ascending: first those for
 // which another program has recorded a UID above all ours, then the rest in
 // the order of their arrival.
-func (f *Folder) arrivals(adopted map[string]uidRecord) []uidRecord {
+func (f *Folder) arrivals() []uidRecord {
 	var recs []uidRecord
 	type arrived struct {
 		arrival
@@ -106,7 +106,7 @@ func (f *Folder) arrivals(adopted map[string]uidRecord) []uidRecord {
 	var rest []arrived
 	last := f.lastUID()
 	for base := range f.fresh {
-		if r, ok := adopted[base]; ok && r.uid > last {
+		if r, ok := f.adopted[base]; ok && r.uid > last {
 			recs = append(recs, r)
 		} else {
 			rest = append(rest, arrived{arrivalOf(base), base})
@@ -151,17 +151,16 @@ func (f *Folder) sayArrived(recs []uidRecord) {
 // for now are given freely; where lasting ones are served, a new message waits for
 // another program to give it one.
 func (f *Folder) assignReadOnlyLocked(ctx context.Context) error {
-	adopted := map[string]uidRecord{}
 	if f.sticky {
-		if _, err := f.list.readTail(f.home, func(r uidRecord) { adopted[r.base] = r }); err != nil {
+		if err := f.rereadListLocked(ctx); err != nil {
 			return err
 		}
 	}
 	var letters Flags
 	f.modSeq++
-	for _, r := range f.arrivals(adopted) {
+	for _, r := range f.arrivals() {
 		if f.sticky {
-			if a, ok := adopted[r.base]; !ok || a.uid != r.uid {
+			if a, ok := f.adopted[r.base]; !ok || a.uid != r.uid {
 				continue
 			}
 		} else {
@@ -177,20 +176,39 @@ func (f *Folder) assignReadOnlyLocked(ctx context.Context) error {
 // readTailLocked reads what other programs recorded since we last looked. The
 // caller holds the list's lock. When such a record names a file that no event
 // has told of yet, its event is under way: a barrier brings it.
-func (f *Folder) readTailLocked(ctx context.Context) (map[string]uidRecord, error) {
+func (f *Folder) readTailLocked(ctx context.Context) error {
 	tail := make(map[string]uidRecord)
 	replaced, err := f.list.readTail(f.home, func(r uidRecord) { tail[r.base] = r })
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if replaced {
 		return f.followListLocked(ctx)
 	}
-	if err := f.awaitFilesLocked(ctx, tail); err != nil {
-		return nil, err
+	return f.adoptRecordsLocked(ctx, tail)
+}
+
+// adoptRecordsLocked keeps the records of messages that are here or on their way; the others'
+// files are gone already.
+func (f *Folder) adoptRecordsLocked(ctx context.Context, records map[string]uidRecord) error {
+	if len(records) == 0 {
+		return nil
 	}
-	f.reassignedLocked(tail)
-	return tail, nil
+	if err := f.awaitFilesLocked(ctx, records); err != nil {
+		return err
+	}
+	f.reassignedLocked(records)
+	for base, r := range records {
+		if _, here := f.fresh[base]; here {
+			f.adopted[base] = r
+		}
+	}
+	for base := range f.adopted {
+		if _, here := f.fresh[base]; !here {
+			delete(f.adopted, base)
+		}
+	}
+	return nil
 }
 
 func (f *Folder) awaitFilesLocked(ctx context.Context, tail map[string]uidRecord) error {
@@ -241,45 +259,38 @@ func (f *Folder) reassignedLocked(records map[string]uidRecord) {
 
 // followListLocked reads a list that was replaced as a whole. Messages that it
 // no longer names were given up by another program: they get new UIDs.
-func (f *Folder) followListLocked(ctx context.Context) (map[string]uidRecord, error) {
+func (f *Folder) followListLocked(ctx context.Context) error {
 	records := make(map[string]uidRecord)
 	list, err := readUIDList(f.home, uidlistName, func(r uidRecord) { records[r.base] = r })
 	if err != nil && !errors.Is(err, ErrDamaged) {
-		return nil, err
+		return err
 	}
 	if err != nil || !list.persisted {
 		// Lost or damaged under us: what we know is the truth, so write it again.
 		f.log.Warn("the uid list was lost; it is written anew", "error", err)
 		f.list.persisted = false
-		return nil, f.rewriteListLocked(nil)
+		return f.rewriteListLocked(nil)
 	}
 	if list.uidValidity != f.list.uidValidity {
 		f.log.Warn("another program changed UIDVALIDITY", "from", f.list.uidValidity, "to", list.uidValidity)
 		f.vanishLocked()
-		return nil, ErrGone
+		return ErrGone
 	}
 	list.uidNext = max(list.uidNext, f.list.next())
 	if list.modSeqMark < f.list.modSeqMark {
 		list.modSeqMark, list.untidy = f.list.modSeqMark, true
 	}
 	f.list = list
-	if err := f.awaitFilesLocked(ctx, records); err != nil {
-		return nil, err
-	}
+	unlisted := make(map[string]uidRecord)
 	for _, c := range f.state.chunks {
 		for i := range c.recs {
 			if base := c.base(i); records[base].uid == 0 {
-				records[base] = uidRecord{uid: maxUID} // any other than its own
+				unlisted[base] = uidRecord{uid: maxUID} // any other than its own
 			}
 		}
 	}
-	f.reassignedLocked(records)
-	for base, r := range records {
-		if r.uid == maxUID {
-			delete(records, base)
-		}
-	}
-	return records, nil
+	f.reassignedLocked(unlisted)
+	return f.adoptRecordsLocked(ctx, records)
 }
 
 // rereadListLocked follows the list where no lock can be taken.
@@ -289,7 +300,10 @@ func (f *Folder) rereadListLocked(ctx context.Context) error {
 	if err == nil && replaced {
 		f.vanishLocked() // the next Open reads it all
 	}
-	return err
+	if err != nil || replaced {
+		return err
+	}
+	return f.adoptRecordsLocked(ctx, tail)
 }
 
 // raiseMarkLocked keeps the mark in the list above every MODSEQ that clients
@@ -311,7 +325,7 @@ func (f *Folder) writeMarkLocked(ctx context.Context) error {
 	if !f.modSeqOut || f.modSeq <= f.list.modSeqMark || !f.writable {
 		return nil
 	}
-	if _, err := f.readTailLocked(ctx); err != nil {
+	if err := f.readTailLocked(ctx); err != nil {
 		return err
 	}
 	old := f.list.modSeqMark

@@ -52,7 +52,7 @@ func (f *Folder) Store(ctx context.Context, uids []uint32, ch Change) (StoreResu
 		return f.storeSliceLocked(ctx, part, ch, letters, &res)
 	})
 	if err == nil {
-		err = f.syncDirs(inCur)
+		err = f.syncTouched()
 	}
 	res.Snapshot = f.Snapshot()
 	return res, err
@@ -83,13 +83,15 @@ func (f *Folder) changeLocked(ctx context.Context, do func() error) error {
 	}
 	defer lock.unlock()
 	f.drainLocked()
-	if _, err := f.readTailLocked(ctx); err != nil {
+	if err := f.readTailLocked(ctx); err != nil {
 		return err
 	}
 	before := f.modSeq
 	err = do()
 	if f.modSeq != before {
-		err = errors.Join(err, f.writeMarkLocked(ctx))
+		if merr := f.writeMarkLocked(ctx); merr != nil {
+			f.fail("writing the MODSEQ mark", merr) // what was done is done all the same
+		}
 	}
 	f.publishLocked()
 	return err
@@ -107,31 +109,23 @@ func (f *Folder) changeableLocked() error {
 }
 
 func (f *Folder) storeSliceLocked(ctx context.Context, uids []uint32, ch Change, letters Flags, res *StoreResult) error {
-	modSeq := f.modSeq + 1
 	for _, uid := range uids {
-		ci, ri, ok := f.state.locate(uid)
-		if !ok {
+		modified := false
+		_, err := f.renameMessageLocked(ctx, uid, true, func(now record) (Flags, bool) {
+			if modified = ch.UnchangedSince != nil && now.modSeq > *ch.UnchangedSince; modified {
+				return 0, false
+			}
+			next := ch.apply(now.flags, letters)
+			return next, next != now.flags&^flagNew
+		})
+		switch {
+		case errors.Is(err, ErrExpunged):
 			res.Missing = append(res.Missing, uid)
-			continue
-		}
-		rec := f.state.chunks[ci].recs[ri]
-		if ch.UnchangedSince != nil && rec.modSeq > *ch.UnchangedSince {
-			res.Modified = append(res.Modified, uid)
-			continue
-		}
-		next := ch.apply(rec.flags, letters)
-		if next == rec.flags&^flagNew {
-			continue
-		}
-		err := f.renameMessageLocked(ctx, uid, func(now Flags) Flags { return ch.apply(now, letters) }, modSeq)
-		if errors.Is(err, ErrExpunged) {
-			res.Missing = append(res.Missing, uid)
-			continue
-		}
-		if err != nil {
+		case err != nil:
 			return err
+		case modified:
+			res.Modified = append(res.Modified, uid)
 		}
-		f.modSeq = modSeq
 	}
 	return nil
 }
@@ -149,19 +143,23 @@ func (ch *Change) apply(now, letters Flags) Flags {
 	return set
 }
 
-// renameMessageLocked gives a message's file the name for its new flags, in
-// cur/. Others may have renamed it meanwhile: then it is looked for. ErrExpunged if it is gone.
-func (f *Folder) renameMessageLocked(ctx context.Context, uid uint32, change func(Flags) Flags, modSeq uint64) error {
+// renameMessageLocked gives a message's file the name for the flags that want
+// says, in cur/; want may also say that nothing is to be done, and is asked again when others
+// have renamed the file meanwhile. count gives the message a new MODSEQ. ErrExpunged if it is gone.
+func (f *Folder) renameMessageLocked(ctx context.Context, uid uint32, count bool, want func(now record) (Flags, bool)) (done bool, err error) {
 	for range locateTries {
 		ci, ri, ok := f.state.locate(uid)
 		if !ok {
-			return ErrExpunged
+			return false, ErrExpunged
 		}
 		at := f.currentPlace(ci, ri)
-		flags := change(f.state.chunks[ci].recs[ri].flags)
+		flags, wanted := want(f.state.chunks[ci].recs[ri])
+		if !wanted {
+			return false, nil
+		}
 		to := place{inCur, withFlags(at.name, flags)}
 		if len(to.name) > 255 {
-			return fmt.Errorf("%s: no room for more flags: %w", at.name, ErrTooMany)
+			return false, fmt.Errorf("%s: no room for more flags: %w", at.name, ErrTooMany)
 		}
 		var err error
 		if to != at {
@@ -175,18 +173,38 @@ func (f *Folder) renameMessageLocked(ctx context.Context, uid uint32, change fun
 			c := f.state.own(ci)
 			c.setName(ri, to.name)
 			c.recs[ri].flags = flags &^ flagNew
-			c.recs[ri].modSeq = modSeq
+			if count {
+				f.modSeq++
+				c.recs[ri].modSeq = f.modSeq
+			}
 			f.ownRenameLocked(at, to)
-			return nil
+			f.unsynced[at.dir], f.unsynced[to.dir] = true, true
+			return true, nil
 		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			return wrapSys("rename", at.name, err)
+		switch {
+		case errors.Is(err, fs.ErrExist):
+			err = f.clearWayLocked(at, to)
+		case errors.Is(err, fs.ErrNotExist):
+			err = f.findAgainLocked(ctx)
 		}
-		if err := f.findAgainLocked(ctx); err != nil {
-			return err
+		if err != nil {
+			return false, wrapSys("rename", at.name, err)
 		}
 	}
-	return fmt.Errorf("UID %d: %w: it keeps being renamed", uid, ErrBusy)
+	return false, fmt.Errorf("UID %d: %w: it keeps being renamed", uid, ErrBusy)
+}
+
+// clearWayLocked: another file has the name that a message is to get. A second link to it goes,
+// another message gets a name of its own.
+func (f *Folder) clearWayLocked(at, to place) error {
+	first, err := f.dirOf(at.dir).stat(at.name)
+	if err != nil {
+		return nil // gone or renamed: the next attempt sees
+	}
+	if !f.separateLocked(to, first) && f.dirOf(to.dir).exists(to.name) {
+		return fmt.Errorf("%s: another file has that name: %w", to.name, ErrBusy)
+	}
+	return nil
 }
 
 // ownRenameLocked keeps the set of present names of a base right.
@@ -294,19 +312,15 @@ func (f *Folder) ClaimNew(ctx context.Context, upTo uint32) ([]uint32, error) {
 	}
 	err := f.inSlices(ctx, uids, func(part []uint32) error {
 		for _, uid := range part {
-			ci, ri, ok := f.state.locate(uid)
-			if !ok || f.state.chunks[ci].recs[ri].flags&flagNew == 0 {
-				continue
-			}
-			same := f.state.chunks[ci].recs[ri].modSeq
-			err := f.renameMessageLocked(ctx, uid, func(now Flags) Flags { return now &^ flagNew }, same)
-			if errors.Is(err, ErrExpunged) {
-				continue
-			}
-			if err != nil {
+			moved, err := f.renameMessageLocked(ctx, uid, false, func(now record) (Flags, bool) {
+				return now.flags &^ flagNew, now.flags&flagNew != 0
+			})
+			if err != nil && !errors.Is(err, ErrExpunged) {
 				return err
 			}
-			claimed = append(claimed, uid)
+			if moved {
+				claimed = append(claimed, uid)
+			}
 		}
 		return nil
 	})
@@ -320,7 +334,7 @@ func (f *Folder) Expunge(ctx context.Context, uids []uint32, onlyDeleted bool) (
 		return f.expungeSliceLocked(ctx, part, onlyDeleted)
 	})
 	if err == nil && len(uids) > 0 {
-		err = f.syncDirs(inCur)
+		err = f.syncTouched()
 	}
 	return f.Snapshot(), err
 }
@@ -348,6 +362,7 @@ func (f *Folder) expungeSliceLocked(ctx context.Context, uids []uint32, onlyDele
 			if err == nil {
 				f.expectLocked(at.dir, at.name, false)
 				f.forgetPlaceLocked(at)
+				f.unsynced[at.dir] = true
 				gone = append(gone, uid)
 				break
 			}
@@ -377,6 +392,22 @@ func (f *Folder) forgetPlaceLocked(at place) {
 	if len(p.places) > 0 {
 		f.fresh[base] = p
 	}
+}
+
+// syncTouched makes own renames and removals durable against power loss.
+func (f *Folder) syncTouched() error {
+	f.mu.Lock()
+	touched := f.unsynced
+	f.unsynced = [2]bool{}
+	f.mu.Unlock()
+	for s, t := range touched {
+		if t {
+			if err := f.syncDirs(subdir(s)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // syncDirs makes renames and removals durable against power loss.

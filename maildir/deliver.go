@@ -3,6 +3,7 @@ package maildir
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -208,6 +209,10 @@ func (f *Folder) addAllLocked(ctx context.Context, in []incoming) (uids []uint32
 	flags := make([]Flags, len(in))
 	for i, m := range in {
 		letters, err := f.keywordLettersLocked(ctx, m.keywords, true)
+		if errors.Is(err, ErrTooMany) {
+			// A keyword for which there is no room must not keep the message out.
+			letters, err = f.keywordLettersLocked(ctx, m.keywords, false)
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -28,35 +29,66 @@ const (
 )
 
 type dotlock struct {
+	by   *locker
 	dir  *dir
 	name string // of the lock file
 	id   fileID
 }
 
-// locker makes dot locks for one host and process.
+// locker makes dot locks for one host and process. Two objects of this process
+// may want one lock, for they may have opened one directory under two names: the table of
+// what is held keeps them apart, and a lock file of our own that is not in it is left over.
 type locker struct {
 	host  string
 	pid   int
 	clock func() time.Time
+
+	mu   sync.Mutex
+	held map[heldLock]bool // guarded by mu
+}
+
+type heldLock struct {
+	dir  fileID
+	name string
+}
+
+func (l *locker) hold(k heldLock) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.held[k] {
+		return false
+	}
+	l.held[k] = true
+	return true
+}
+
+func (l *locker) release(k heldLock) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.held, k)
 }
 
 // lock takes the lock of the file named guarded in d. The caller holds the
 // mutex that keeps this process's goroutines off the same lock. The error is
 // ErrBusy after 10 s, ErrReadOnly where no file can be made.
-func (l locker) lock(ctx context.Context, d *dir, guarded string) (*dotlock, error) {
+func (l *locker) lock(ctx context.Context, d *dir, guarded string) (*dotlock, error) {
 	name := guarded + ".lock"
 	deadline := time.Now().Add(lockWait)
 	pause := lockPollMin
+	key := heldLock{d.id, name}
 	for {
-		f, err := d.create(name, d.filePerm())
-		if err == nil {
-			return l.fill(d, name, f)
-		}
-		if !errors.Is(err, fs.ErrExist) {
-			return nil, wrapSys("lock", name, err)
-		}
-		if l.breakStale(d, name, guarded) {
-			continue
+		if l.hold(key) {
+			k, again, err := l.try(d, name, guarded)
+			if k != nil {
+				return k, nil
+			}
+			l.release(key)
+			if err != nil {
+				return nil, err
+			}
+			if again {
+				continue
+			}
 		}
 		if time.Now().After(deadline) {
 			return nil, fmt.Errorf("lock %s: held by %s: %w", name, l.holder(d, name), ErrBusy)
@@ -70,7 +102,20 @@ func (l locker) lock(ctx context.Context, d *dir, guarded string) (*dotlock, err
 	}
 }
 
-func (l locker) fill(d *dir, name string, f *os.File) (*dotlock, error) {
+// try makes the lock file once; again tells that a stale one was removed.
+func (l *locker) try(d *dir, name, guarded string) (k *dotlock, again bool, err error) {
+	f, err := d.create(name, d.filePerm())
+	switch {
+	case err == nil:
+		k, err = l.fill(d, name, f)
+		return k, false, err
+	case !errors.Is(err, fs.ErrExist):
+		return nil, false, wrapSys("lock", name, err)
+	}
+	return nil, l.breakStale(d, name, guarded), nil
+}
+
+func (l *locker) fill(d *dir, name string, f *os.File) (*dotlock, error) {
 	defer f.Close()
 	fi, err := f.Stat()
 	if err == nil {
@@ -84,10 +129,10 @@ func (l locker) fill(d *dir, name string, f *os.File) (*dotlock, error) {
 		d.remove(name)
 		return nil, wrapSys("lock", name, err)
 	}
-	return &dotlock{dir: d, name: name, id: stampOf(fi).fileID}, nil
+	return &dotlock{by: l, dir: d, name: name, id: stampOf(fi).fileID}, nil
 }
 
-func (l locker) holder(d *dir, name string) string {
+func (l *locker) holder(d *dir, name string) string {
 	data, _, err := d.readFile(name, lockMaxOctet)
 	if err != nil || len(data) == 0 {
 		return "an unknown process"
@@ -98,7 +143,7 @@ func (l locker) holder(d *dir, name string) string {
 // breakStale removes a stale lock and tells whether trying again at once is worth while.
 // Two processes may judge the same lock: each takes flock on the file it
 // judged and looks again, so that neither removes a newer lock of the other.
-func (l locker) breakStale(d *dir, name, guarded string) bool {
+func (l *locker) breakStale(d *dir, name, guarded string) bool {
 	f, err := d.open(name)
 	if err != nil {
 		return errors.Is(err, fs.ErrNotExist)
@@ -118,7 +163,7 @@ func (l locker) breakStale(d *dir, name, guarded string) bool {
 	return d.remove(name) == nil
 }
 
-func (l locker) stale(d *dir, f *os.File, fi fs.FileInfo, guarded string) bool {
+func (l *locker) stale(d *dir, f *os.File, fi fs.FileInfo, guarded string) bool {
 	var buf [lockMaxOctet]byte
 	n, _ := f.ReadAt(buf[:], 0)
 	pid, host, ok := strings.Cut(string(buf[:n]), ":")
@@ -144,4 +189,5 @@ func (k *dotlock) unlock() {
 	if err == nil && stampOf(fi).fileID == k.id {
 		k.dir.remove(k.name)
 	}
+	k.by.release(heldLock{k.dir.id, k.name})
 }

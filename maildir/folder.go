@@ -57,6 +57,8 @@ type Folder struct {
 	scanned  [2]stamp             // new/ and cur/ before the last polling scan
 	retryAt  time.Time            // after a failed attempt to give UIDs
 	spare    []event              // the queue's other buffer
+	adopted  map[string]uidRecord // recorded by another program, not in the state yet
+	unsynced [2]bool              // new/ and cur/: changed by us since they were synced
 
 	modSeq    uint64 // the highest given
 	modSeqOut bool   // clients are told MODSEQs: the mark in the list must stay above
@@ -115,6 +117,7 @@ func newFolder(t *Tree, name, dirName string) *Folder {
 		odd:      make(map[string]*presence),
 		fresh:    make(map[string]*presence),
 		expected: make(map[event]int),
+		adopted:  make(map[string]uidRecord),
 	}
 }
 
@@ -182,7 +185,7 @@ func (f *Folder) unload() {
 	defer f.mu.Unlock()
 	for _, d := range []*dir{f.new, f.cur} {
 		if d != nil && f.watched {
-			f.store.watch.drop(d)
+			f.store.watch.drop(d, f.queue)
 		}
 	}
 	f.closeDirs()

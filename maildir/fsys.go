@@ -105,9 +105,6 @@ func (d *dir) close() {
 	d.root.Close()
 }
 
-// fdPath is a name for this very directory, whatever its path is by now.
-func (d *dir) fdPath() string { return fmt.Sprintf("/proc/self/fd/%d", d.fd) }
-
 func (d *dir) stamp() (stamp, error) {
 	fi, err := d.file.Stat()
 	if err != nil {
@@ -128,11 +125,19 @@ func (d *dir) remove(name string) error     { return d.root.Remove(name) }
 
 func (d *dir) sync() error { return d.file.Sync() }
 
-// moveTo renames a file into another directory of the same file system. Names
-// are single components, so nothing is followed.
+// moveTo renames a file into another directory of the same file system. It
+// never replaces a file: the error is then fs.ErrExist. Names are single components, so nothing is followed.
 func (d *dir) moveTo(name string, to *dir, newName string) error {
 	if err := singleName(name, newName); err != nil {
 		return err
+	}
+	err := unix.Renameat2(d.fd, name, to.fd, newName, unix.RENAME_NOREPLACE)
+	if err != unix.EINVAL && err != unix.ENOSYS {
+		return err
+	}
+	// A file system that cannot do that in one step: the caller's lock makes two do.
+	if to.exists(newName) {
+		return fs.ErrExist
 	}
 	return unix.Renameat(d.fd, name, to.fd, newName)
 }

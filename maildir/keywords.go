@@ -127,7 +127,7 @@ func readKeywords(d *dir) (*keywordTable, stamp, error) {
 // writeKeywords replaces the table. The caller holds the uid list's lock. The
 // lock file is the new file, as Dovecot does it. Readers tell a new table by
 // the second of its mtime, so that must grow.
-func writeKeywords(ctx context.Context, l locker, d *dir, t *keywordTable, old stamp) (stamp, error) {
+func writeKeywords(ctx context.Context, l *locker, d *dir, t *keywordTable, old stamp) (stamp, error) {
 	lock, err := l.lock(ctx, d, keywordsName)
 	if err != nil {
 		return stamp{}, err

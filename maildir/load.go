@@ -45,10 +45,8 @@ func (f *Folder) loadLocked(ctx context.Context) error {
 		return err
 	}
 	f.kw, f.kwSeen = kw, seen
-	files, err := f.readFiles(ctx)
-	if err != nil {
-		return err
-	}
+	// Locked before the scan: whoever records a UID has its file in place before, so every
+	// record that the list then has is of a file that the scan sees, or of one that is gone.
 	f.writable, f.sticky = true, true
 	lock, err := f.lockList(ctx)
 	switch {
@@ -58,6 +56,10 @@ func (f *Folder) loadLocked(ctx context.Context) error {
 		return err
 	default:
 		defer lock.unlock()
+	}
+	files, err := f.readFiles(ctx)
+	if err != nil {
+		return err
 	}
 	return f.adoptLocked(ctx, files)
 }
@@ -104,7 +106,7 @@ func (f *Folder) watch() bool {
 		return false
 	}
 	if w.add(f.cur, f.queue, inCur) != nil {
-		w.drop(f.new)
+		w.drop(f.new, f.queue)
 		return false
 	}
 	return true
@@ -268,7 +270,17 @@ func (f *Folder) rewriteListLocked(more []uidRecord) error {
 			recs = append(recs, r)
 		}
 	}
+	listed := make(map[string]bool, len(more))
+	for _, r := range more {
+		listed[r.base] = true
+	}
+	for _, r := range f.adopted {
+		if !listed[r.base] {
+			recs = append(recs, r)
+		}
+	}
 	recs = append(recs, more...)
+	slices.SortFunc(recs, func(a, b uidRecord) int { return int(int64(a.uid) - int64(b.uid)) })
 	if n := len(recs); n > 0 {
 		f.list.lastUID = max(f.list.lastUID, recs[n-1].uid)
 	}

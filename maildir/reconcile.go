@@ -162,6 +162,9 @@ func (f *Folder) settleLocked(ctx context.Context) error {
 			}
 			f.publishLocked()
 		}
+		if errors.Is(err, ErrNoSpace) || errors.Is(err, ErrBusy) {
+			return nil // logged; what has a UID is served all the same, and it is tried again
+		}
 		return err
 	}
 }
@@ -391,6 +394,5 @@ func (f *Folder) checkListLocked(ctx context.Context) error {
 		return err
 	}
 	defer lock.unlock()
-	_, err = f.readTailLocked(ctx)
-	return err
+	return f.readTailLocked(ctx)
 }

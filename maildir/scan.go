@@ -26,7 +26,7 @@ func (f *Folder) readWatched(ctx context.Context) (map[string]*presence, error) 
 		if err := sleep(ctx, time.Duration(try)*time.Millisecond); err != nil {
 			return nil, err
 		}
-		f.queue.take(f.spare) // what happened before the reading, the reading sees
+		f.queue.take(nil) // what happened before the reading, the reading sees
 		files := make(map[string]*presence)
 		if err := f.readInto(files, false, inNew, inCur); err != nil {
 			return nil, err
@@ -191,11 +191,40 @@ func (f *Folder) rescanLocked(ctx context.Context) error {
 		}
 	}
 	f.fresh = files
+	if len(gone) > 0 && !f.watched {
+		// A file that went to new/ and came back between the readings was in none of them.
+		if gone, err = f.stillGoneLocked(ctx, gone); err != nil {
+			return err
+		}
+	}
 	changed := f.followRenamesLocked()
 	if f.dropLocked(gone) || changed {
 		f.publishLocked()
 	}
 	return nil
+}
+
+// stillGoneLocked looks once more for messages that a scan has not found.
+func (f *Folder) stillGoneLocked(ctx context.Context, gone []uint32) ([]uint32, error) {
+	files, absenceCounts, err := f.readUnwatched(ctx)
+	if err != nil {
+		return nil, err
+	}
+	still := gone[:0]
+	for _, uid := range gone {
+		ci, ri, ok := f.state.locate(uid)
+		if !ok {
+			continue
+		}
+		base := f.state.chunks[ci].base(ri)
+		switch p := files[base]; {
+		case p != nil:
+			f.odd[base] = p
+		case absenceCounts:
+			still = append(still, uid)
+		}
+	}
+	return still, nil
 }
 
 // sleep waits, or returns ctx's error.

@@ -42,7 +42,7 @@ const (
 type Store struct {
 	log   *slog.Logger
 	opt   Options
-	lock  locker
+	lock  *locker
 	names *names
 	watch *watcher // nil: everything is polled
 
@@ -83,7 +83,7 @@ func NewStore(opt Options) *Store {
 	}
 	s := &Store{
 		log: opt.Logger, opt: opt,
-		lock:    locker{host: opt.Host, pid: os.Getpid(), clock: opt.Clock},
+		lock:    &locker{host: opt.Host, pid: os.Getpid(), clock: opt.Clock, held: make(map[heldLock]bool)},
 		names:   newNames(opt.Clock, opt.Host),
 		parsed:  newParsedCache(maxParsed),
 		trees:   make(map[fileID]*Tree),

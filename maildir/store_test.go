@@ -592,3 +592,103 @@ func TestBarrierSentAgain(t *testing.T) {
 	}
 	<-passed
 }
+
+// A message's new name is never one that another file has: nothing is overwritten.
+func TestNothingIsOverwritten(t *testing.T) {
+	bothWays(t, func(t *testing.T, opt Options) {
+		dir := filepath.Join(t.TempDir(), "Maildir")
+		tree := testTree(t, testStore(t, opt), dir)
+		put(t, dir+"/cur/1000.a:2,", "one\n")
+		put(t, dir+"/cur/1001.b:2,", "linked\n")
+		put(t, dir+"/new/1002.c", "in new\n")
+		f := open(t, tree, Inbox)
+		defer f.Close()
+		put(t, dir+"/cur/1000.a:2,S", "two\n")
+		must(t, os.Link(dir+"/cur/1001.b:2,", dir+"/cur/1001.b:2,S"))
+		put(t, dir+"/cur/1002.c:2,", "in cur\n")
+		_, err := f.Store(t.Context(), []uint32{1, 2}, Change{Op: StoreAdd, Flags: Seen})
+		must(t, err)
+		_, err = f.ClaimNew(t.Context(), 1000)
+		must(t, err)
+		snap, err := f.Sync(t.Context())
+		must(t, err)
+		var contents []string
+		for i := range snap.Len() {
+			m, err := f.Open(t.Context(), snap.UID(i))
+			must(t, err)
+			b := make([]byte, m.Size())
+			_, err = m.ReadAt(b, 0)
+			must(t, err)
+			m.Close()
+			contents = append(contents, strings.TrimSpace(string(b)))
+		}
+		slices.Sort(contents)
+		if want := []string{"in cur", "in new", "linked", "one", "two"}; !slices.Equal(contents, want) {
+			t.Errorf("%q\n%s", contents, dump(snap))
+		}
+		// And the link that is left is followed wherever others rename it.
+		must(t, os.Rename(dir+"/cur/1001.b:2,S", dir+"/cur/1001.b:2,FS"))
+		must(t, os.Rename(dir+"/cur/1001.b:2,FS", dir+"/cur/1001.b:2,S"))
+		if snap, err := f.Sync(t.Context()); err != nil || snap.Len() != 5 {
+			t.Error(snap.Len(), err)
+		}
+	})
+}
+
+// A folder that was renamed while open is watched under its new name too.
+func TestRenamedFolderIsWatched(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "Maildir")
+	tree := testTree(t, testStore(t, Options{}), dir)
+	must(t, tree.Create(t.Context(), "X"))
+	old := open(t, tree, "X")
+	must(t, tree.Rename(t.Context(), "X", "Y"))
+	f := open(t, tree, "Y")
+	defer f.Close()
+	for i := range 2 {
+		put(t, fmt.Sprintf("%s/.Y/new/100%d.a", dir, i), "x\n")
+		if snap, err := f.Sync(t.Context()); err != nil || snap.Len() != i+1 {
+			t.Error(snap.Len(), err)
+		}
+		if i == 0 {
+			old.Close()
+		}
+	}
+}
+
+// UIDs that another server has recorded are kept, whatever command sees them first.
+func TestRecordsOfOthersAreKept(t *testing.T) {
+	bothWays(t, func(t *testing.T, opt Options) {
+		for _, first := range []string{"sync", "store", "append", "mark"} {
+			dir := filepath.Join(t.TempDir(), "Maildir")
+			tree := testTree(t, testStore(t, opt), dir)
+			put(t, dir+"/cur/1000.a:2,", "one\n")
+			f := open(t, tree, Inbox)
+			lock, err := (&locker{host: "elsewhere", pid: 1, clock: time.Now, held: map[heldLock]bool{}}).lock(t.Context(), f.home, uidlistName)
+			must(t, err)
+			put(t, dir+"/cur/1001.b:2,S", "theirs\n")
+			list, err := os.OpenFile(dir+"/dovecot-uidlist", os.O_APPEND|os.O_WRONLY, 0)
+			must(t, err)
+			fmt.Fprint(list, "7 :1001.b\n")
+			list.Close()
+			lock.unlock()
+			switch first {
+			case "store":
+				_, err = f.Store(t.Context(), []uint32{1}, Change{Op: StoreAdd, Flags: Seen})
+			case "append":
+				_, _, err = CommitDeliveries(t.Context(), deliver(t, f, "ours\n", Seen))
+			case "mark":
+				err = f.TellModSeqs(t.Context())
+			}
+			must(t, err)
+			snap, err := f.Sync(t.Context())
+			must(t, err)
+			if _, ok := snap.Find(7); !ok {
+				t.Errorf("%s: UID 7 was given to a message:\n%s", first, dump(snap))
+			}
+			if data, _ := os.ReadFile(dir + "/dovecot-uidlist"); strings.Count(string(data), "1001.b") != 1 {
+				t.Errorf("%s: uid list %q", first, data)
+			}
+			f.Close()
+		}
+	})
+}

@@ -164,6 +164,10 @@ func (o *oracle) runWorker(ctx context.Context, dir string, w int) {
 		case "delete":
 			o.willDelete(arg)
 			fmt.Fprintln(in, "go") // after the worker was heard it may remove the file
+		case "kept": // the storm ended before it was removed
+			o.mu.Lock()
+			delete(o.deleted, arg)
+			o.mu.Unlock()
 		case "done":
 			var changes, deliveries int
 			fmt.Sscan(arg, &changes, &deliveries)
@@ -183,9 +187,14 @@ func (o *oracle) runWorker(ctx context.Context, dir string, w int) {
 // stallWatcher keeps the reader of events from its work until the kernel's queue overflows.
 func (o *oracle) stallWatcher(ctx context.Context, w *watcher) {
 	for sleep(ctx, 700*time.Millisecond) == nil {
+		before := w.overflows.Load()
 		w.mu.Lock()
 		time.Sleep(600 * time.Millisecond)
 		w.mu.Unlock()
+		time.Sleep(10 * time.Millisecond)
+		if w.overflows.Load() == before {
+			w.overflow() // too slow a machine to fill the kernel's queue: what waits in ours is lost in its stead
+		}
 		o.mu.Lock()
 		o.overflows = int(w.overflows.Load())
 		o.mu.Unlock()
@@ -465,6 +474,7 @@ func (k *worker) step(answers, stop chan struct{}) {
 		select {
 		case <-answers:
 		case <-stop:
+			fmt.Println("kept", base)
 			return
 		}
 		k.move(i, "")

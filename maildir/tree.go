@@ -345,7 +345,7 @@ func (t *Tree) Open(ctx context.Context, name string) (*Folder, error) {
 			return nil, ErrClosed
 		}
 		if fresh {
-			f.loadOnce(ctx)
+			f.loadOnce(t.store.ctx) // others wait for it too: no single client ends it
 		}
 		select {
 		case <-f.loaded:

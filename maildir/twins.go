@@ -3,7 +3,6 @@ package maildir
 import (
 	"os"
 	"slices"
-	"syscall"
 	"time"
 )
 
@@ -31,7 +30,7 @@ func (f *Folder) separateTwinsLocked() bool {
 			continue
 		}
 		for _, at := range slices.Clone(p.places) {
-			if at != kept && f.separateLocked(at, first) {
+			if at != kept && f.restedLocked(at) && f.separateLocked(at, first) {
 				did = true
 			}
 		}
@@ -39,13 +38,16 @@ func (f *Folder) separateTwinsLocked() bool {
 	return did
 }
 
+// restedLocked tells whether a file has been left as it is for long.
+func (f *Folder) restedLocked(at place) bool {
+	fi, err := f.dirOf(at.dir).stat(at.name)
+	return err == nil && f.store.opt.Clock().Sub(unixNano(stampOf(fi).ctime)) >= twinRest
+}
+
+// separateLocked takes a second file of a base name out of the way of the first.
 func (f *Folder) separateLocked(at place, first os.FileInfo) bool {
 	fi, err := f.dirOf(at.dir).stat(at.name)
 	if err != nil {
-		return false
-	}
-	st, ok := fi.Sys().(*syscall.Stat_t)
-	if !ok || f.store.opt.Clock().Sub(unixNano(st.Ctim.Nano())) < twinRest {
 		return false
 	}
 	if os.SameFile(fi, first) {

@@ -273,10 +273,10 @@ func (l *uidList) readTail(d *dir, each func(uidRecord)) (replaced bool, err err
 	if err != nil {
 		return false, wrapSys("read", uidlistName, err)
 	}
-	l.stamp = st
 	if err := l.parseRecords(tail, 3, each); err != nil {
-		return false, fmt.Errorf("%s: %w: %w", uidlistName, err, ErrDamaged)
+		return true, nil // damaged: reading it whole tells what to do
 	}
+	l.stamp = st
 	return false, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+	"golang.org/x/sys/unix"
 )
 
 // One fsnotify watcher serves the process. Its events are drained at once into
@@ -91,6 +93,14 @@ func (q *queue) poke() {
 	}
 }
 
+// directoryGone tells the folder that a directory of its own was removed.
+func (q *queue) directoryGone() {
+	q.mu.Lock()
+	q.selfGone = true
+	q.mu.Unlock()
+	q.poke()
+}
+
 // pokePoll asks the folder to look at its directories itself.
 func (q *queue) pokePoll() {
 	q.mu.Lock()
@@ -117,7 +127,16 @@ func (q *queue) take(buf []event) (events []event, overflow bool) {
 	return events, overflow
 }
 
-// target is one watched directory.
+// watched is one watched directory, and whom its events are for: the kernel has one watch for a directory,
+// however many folders have opened it, under whatever names.
+type watched struct {
+	fd      int // our own, so that the path below stays this directory's
+	path    string
+	id      fileID
+	targets []target
+}
+
+// target is a folder's interest in a directory.
 type target struct {
 	queue *queue
 	dir   subdir
@@ -134,8 +153,11 @@ type watcher struct {
 
 	addWatch func(path string) error // fsnotify's; tests make it fail
 
+	changing sync.Mutex // held while watches are added and dropped; taken before mu
+
 	mu       sync.Mutex
-	targets  map[string]target        // guarded by mu: by watched path
+	byPath   map[string]*watched      // guarded by mu
+	byID     map[fileID]*watched      // guarded by mu
 	barriers map[uint64]chan struct{} // guarded by mu, and so is their closing
 	seq      uint64                   // guarded by mu
 	full     bool                     // guarded by mu: out of watches, said so
@@ -163,7 +185,8 @@ func newWatcher(log *slog.Logger) (*watcher, error) {
 	w := &watcher{
 		log: log, fs: fw, priv: priv, addWatch: fw.Add,
 		done:     make(chan struct{}),
-		targets:  make(map[string]target),
+		byPath:   make(map[string]*watched),
+		byID:     make(map[fileID]*watched),
 		barriers: make(map[uint64]chan struct{}),
 	}
 	go w.drain()
@@ -216,20 +239,19 @@ func (w *watcher) dispatch(ev fsnotify.Event) {
 		return
 	}
 	w.mu.Lock()
-	t, ok := w.targets[dirPath]
-	self, isSelf := target{}, false
-	if !ok {
-		self, isSelf = w.targets[ev.Name]
+	defer w.mu.Unlock()
+	if d := w.byPath[dirPath]; d != nil {
+		for _, t := range d.targets {
+			if usable([]byte(name)) {
+				t.queue.put(event{dir: t.dir, created: ev.Has(fsnotify.Create), name: name})
+			}
+		}
+		return
 	}
-	w.mu.Unlock()
-	switch {
-	case ok && usable([]byte(name)):
-		t.queue.put(event{dir: t.dir, created: ev.Has(fsnotify.Create), name: name})
-	case isSelf:
-		self.queue.mu.Lock()
-		self.queue.selfGone = true
-		self.queue.mu.Unlock()
-		self.queue.poke()
+	if d := w.byPath[ev.Name]; d != nil { // it happened to the directory itself
+		for _, t := range d.targets {
+			t.queue.directoryGone()
+		}
 	}
 }
 
@@ -237,10 +259,8 @@ func (w *watcher) overflow() {
 	w.overflows.Add(1)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	seen := make(map[*queue]bool)
-	for _, t := range w.targets {
-		if !seen[t.queue] {
-			seen[t.queue] = true
+	for _, d := range w.byID {
+		for _, t := range d.targets {
 			t.queue.lost()
 		}
 	}
@@ -250,19 +270,33 @@ var errNoWatch = errors.New("no watch to be had")
 
 // add begins to watch d; its events go to q.
 func (w *watcher) add(d *dir, q *queue, s subdir) error {
-	path := d.fdPath()
+	w.changing.Lock()
+	defer w.changing.Unlock()
 	w.mu.Lock()
-	w.targets[path] = target{q, s}
+	if have := w.byID[d.id]; have != nil {
+		have.targets = append(have.targets, target{q, s})
+		w.mu.Unlock()
+		return nil
+	}
 	w.mu.Unlock()
-	err := w.addWatch(path)
-	if err == nil {
+	fd, err := unix.FcntlInt(uintptr(d.fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errNoWatch, err)
+	}
+	own := &watched{fd: fd, path: fmt.Sprintf("/proc/self/fd/%d", fd), id: d.id, targets: []target{{q, s}}}
+	w.mu.Lock()
+	w.byPath[own.path], w.byID[own.id] = own, own
+	w.mu.Unlock()
+	if err = w.addWatch(own.path); err == nil {
 		return nil
 	}
 	w.mu.Lock()
-	delete(w.targets, path)
+	delete(w.byPath, own.path)
+	delete(w.byID, own.id)
 	say := !w.full && !w.closed
 	w.full = true
 	w.mu.Unlock()
+	unix.Close(fd)
 	if say {
 		hint := ""
 		if errors.Is(err, syscall.ENOSPC) {
@@ -273,13 +307,27 @@ func (w *watcher) add(d *dir, q *queue, s subdir) error {
 	return fmt.Errorf("%w: %w", errNoWatch, err)
 }
 
-// drop ends the watch of d; it must be called before d is closed.
-func (w *watcher) drop(d *dir) {
-	path := d.fdPath()
-	w.fs.Remove(path) // an error means that the directory is gone: so is the watch
+// drop ends what add began; the kernel's watch goes with the last interest in d.
+func (w *watcher) drop(d *dir, q *queue) {
+	w.changing.Lock()
+	defer w.changing.Unlock()
 	w.mu.Lock()
-	delete(w.targets, path)
+	own := w.byID[d.id]
+	if own == nil {
+		w.mu.Unlock()
+		return
+	}
+	own.targets = slices.DeleteFunc(own.targets, func(t target) bool { return t.queue == q })
+	last := len(own.targets) == 0
+	if last {
+		delete(w.byPath, own.path)
+		delete(w.byID, own.id)
+	}
 	w.mu.Unlock()
+	if last {
+		w.fs.Remove(own.path) // an error means that the directory is gone: so is the watch
+		unix.Close(own.fd)
+	}
 }
 
 func (w *watcher) passBarrier(name string) {
