@@ -13,6 +13,9 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"postroom/imapd/wire"
+	"postroom/internal/account"
 )
 
 // states in which the fuzzer's octets arrive, and what leads there.
@@ -51,6 +54,37 @@ func FuzzSession(f *testing.F) {
 		}
 		if text := log.String(); strings.Contains(text, "panic") {
 			t.Fatal(text)
+		}
+	})
+}
+
+// FuzzParse runs the parsers alone, which touch nothing, so it tries thousands
+// of inputs while FuzzSession tries one.
+func FuzzParse(f *testing.F) {
+	for _, text := range fuzzSeeds() {
+		for _, line := range strings.SplitAfter(text, "\r\n") {
+			f.Add([]byte(line))
+		}
+	}
+	lim := (Limits{Literal: 1000, Line: 20000, Depth: 20, SearchKeys: 100, FetchItems: 20}).withDefaults()
+	f.Fuzz(func(t *testing.T, in []byte) {
+		d := wire.NewDecoder(bytes.NewReader(in), wire.Limits{Line: lim.Line, Literal: lim.Literal, Discard: 1000, Depth: lim.Depth}, func() error { return nil })
+		c := &conn{srv: &Server{lim: lim}, dec: d, user: new(account.User), sel: new(selection)}
+		for d.Begin() == nil {
+			var tag string
+			if d.Tag(&tag) && d.SP() {
+				if row, p, err := c.lookUp(); err == nil {
+					if act := row.parse(p); d.Err() == nil && !row.stream && d.CRLF() {
+						if act == nil {
+							t.Fatalf("%s: neither an action nor an error", row.name)
+						}
+						continue
+					}
+				}
+			}
+			if d.DiscardLine() != nil {
+				return
+			}
 		}
 	})
 }
