@@ -118,7 +118,7 @@ func (m *Mailbox) Copy(ctx context.Context, uids []uint32, dest string) (Copied,
 	}
 	defer d.Close()
 	c, err := m.folder.CopyTo(ctx, uids, d, true)
-	if errors.Is(err, ErrGone) { // the destination, not the selected mailbox
+	if errors.Is(err, ErrGone) && !m.Gone() { // the destination, not the selected mailbox
 		err = fmt.Errorf("%q: %w", dest, ErrNoFolder)
 	}
 	return c, err
