@@ -580,15 +580,20 @@ func TestUIDValidityAtOnce(t *testing.T) {
 func TestBarrierSentAgain(t *testing.T) {
 	s := testStore(t, Options{})
 	passed := make(chan struct{})
+	pass := func(name string) {
+		s.watch.mu.Lock()
+		defer s.watch.mu.Unlock()
+		s.watch.passBarrierLocked(name)
+	}
 	var sent []string
 	for range 3 {
-		n, err := s.watch.register(passed)
+		n, _, err := s.watch.register(passed)
 		must(t, err)
 		sent = append(sent, fmt.Sprint(n))
-		s.watch.passBarrier(fmt.Sprint(n))
+		pass(fmt.Sprint(n))
 	}
 	for _, n := range sent {
-		s.watch.passBarrier(n)
+		pass(n)
 	}
 	<-passed
 }
@@ -691,4 +696,20 @@ func TestRecordsOfOthersAreKept(t *testing.T) {
 			f.Close()
 		}
 	})
+}
+
+// Who tidies the temporary directory takes nothing away that is not made again.
+func TestBarrierDirectoryRemoved(t *testing.T) {
+	s := testStore(t, Options{})
+	dir := filepath.Join(t.TempDir(), "Maildir")
+	f := open(t, testTree(t, s, dir), Inbox)
+	defer f.Close()
+	s.watch.mu.Lock()
+	priv := s.watch.priv
+	s.watch.mu.Unlock()
+	must(t, os.RemoveAll(priv))
+	put(t, dir+"/new/1000.a", "x\n")
+	if snap, err := f.Sync(t.Context()); err != nil || snap.Len() != 1 {
+		t.Error(snap, err)
+	}
 }

@@ -90,7 +90,7 @@ type oracle struct {
 	mu         sync.Mutex
 	idOf       map[uint32]string
 	uidOf      map[string]uint32
-	deleted    map[string]bool // said before the file is removed
+	deleted    map[string]int // by how many: said before the file is removed
 	sessions   []*stormSession
 	changes    int
 	deliveries int
@@ -100,7 +100,7 @@ type oracle struct {
 }
 
 func newOracle(t *testing.T) *oracle {
-	return &oracle{t: t, idOf: map[uint32]string{}, uidOf: map[string]uint32{}, deleted: map[string]bool{}}
+	return &oracle{t: t, idOf: map[uint32]string{}, uidOf: map[string]uint32{}, deleted: map[string]int{}}
 }
 
 func (o *oracle) failf(format string, args ...any) {
@@ -130,14 +130,14 @@ func (o *oracle) identify(uid uint32, id string) {
 
 func (o *oracle) willDelete(id string) {
 	o.mu.Lock()
-	o.deleted[id] = true
+	o.deleted[id]++
 	o.mu.Unlock()
 }
 
 func (o *oracle) checkExpunge(who string, uid uint32) {
 	o.mu.Lock()
 	id, known := o.idOf[uid]
-	ok := !known || o.deleted[id]
+	ok := !known || o.deleted[id] > 0
 	o.told.expunged++
 	o.mu.Unlock()
 	if !ok {
@@ -166,7 +166,7 @@ func (o *oracle) runWorker(ctx context.Context, dir string, w int) {
 			fmt.Fprintln(in, "go") // after the worker was heard it may remove the file
 		case "kept": // the storm ended before it was removed
 			o.mu.Lock()
-			delete(o.deleted, arg)
+			o.deleted[arg]--
 			o.mu.Unlock()
 		case "done":
 			var changes, deliveries int
@@ -360,7 +360,7 @@ func (s *stormSession) expunge() {
 	uids := s.some(2)
 	s.o.mu.Lock()
 	for _, u := range uids {
-		s.o.deleted[s.o.idOf[u]] = true
+		s.o.deleted[s.o.idOf[u]]++
 	}
 	s.o.mu.Unlock()
 	snap, err := s.folder.Expunge(context.Background(), uids, false)
@@ -409,8 +409,8 @@ func (o *oracle) compareWithDisk(dir string) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for id := range o.deleted {
-		if _, there := disk[id]; there {
+	for id, n := range o.deleted {
+		if _, there := disk[id]; there && n > 0 {
 			o.t.Errorf("%s was deleted and is there", id)
 			break
 		}
@@ -477,7 +477,9 @@ func (k *worker) step(answers, stop chan struct{}) {
 			fmt.Println("kept", base)
 			return
 		}
-		k.move(i, "")
+		if !k.move(i, "") {
+			fmt.Println("kept", base)
+		}
 	case n < 100:
 		if strings.HasPrefix(k.files[base], "cur/") {
 			k.move(i, "new/"+base)
@@ -501,8 +503,9 @@ func (k *worker) deliver() {
 }
 
 // move renames a message, or removes it if to is "". Others may have renamed it:
-// then it is looked for, and forgotten if it is gone.
-func (k *worker) move(i int, to string) {
+// then it is looked for, and forgotten if it is not found. It tells whether it did it.
+func (k *worker) move(i int, to string) bool {
+	did := false
 	base := k.bases[i]
 	for range 100 {
 		from := filepath.Join(k.dir, k.files[base])
@@ -516,13 +519,14 @@ func (k *worker) move(i int, to string) {
 			k.changes++
 			if to != "" {
 				k.files[base] = to
-				return
+				return true
 			}
+			did = true
 			break
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
 			fmt.Println("failed:", err)
-			return
+			return false
 		}
 		if !k.find(base) {
 			break
@@ -531,6 +535,7 @@ func (k *worker) move(i int, to string) {
 	delete(k.files, base)
 	k.bases[i] = k.bases[len(k.bases)-1]
 	k.bases = k.bases[:len(k.bases)-1]
+	return did
 }
 
 func (k *worker) find(base string) bool {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -146,7 +147,6 @@ type target struct {
 type watcher struct {
 	log  *slog.Logger
 	fs   *fsnotify.Watcher
-	priv string // directory of the barrier files
 	done chan struct{}
 
 	overflows atomic.Uint64 // how often events were lost
@@ -159,6 +159,7 @@ type watcher struct {
 	byPath   map[string]*watched      // guarded by mu
 	byID     map[fileID]*watched      // guarded by mu
 	barriers map[uint64]chan struct{} // guarded by mu, and so is their closing
+	priv     string                   // guarded by mu: directory of the barrier files
 	seq      uint64                   // guarded by mu
 	full     bool                     // guarded by mu: out of watches, said so
 	closed   bool                     // guarded by mu
@@ -199,6 +200,8 @@ func (w *watcher) close() {
 	w.mu.Unlock()
 	w.fs.Close()
 	<-w.done
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	os.RemoveAll(w.priv)
 }
 
@@ -232,14 +235,14 @@ func (w *watcher) dispatch(ev fsnotify.Event) {
 	}
 	dirPath, name := filepath.Split(ev.Name)
 	dirPath = strings.TrimSuffix(dirPath, "/")
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if dirPath == w.priv {
 		if ev.Has(fsnotify.Create) {
-			w.passBarrier(name)
+			w.passBarrierLocked(name)
 		}
 		return
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	if d := w.byPath[dirPath]; d != nil {
 		for _, t := range d.targets {
 			if usable([]byte(name)) {
@@ -330,13 +333,11 @@ func (w *watcher) drop(d *dir, q *queue) {
 	}
 }
 
-func (w *watcher) passBarrier(name string) {
+func (w *watcher) passBarrierLocked(name string) {
 	n, err := strconv.ParseUint(name, 10, 64)
 	if err != nil {
 		return
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	passed, ok := w.barriers[n]
 	if !ok {
 		return
@@ -362,13 +363,19 @@ func (w *watcher) barrier(ctx context.Context) error {
 	t := time.NewTicker(barrierResend)
 	defer t.Stop()
 	for {
-		n, err := w.register(passed)
+		n, priv, err := w.register(passed)
 		if err != nil {
 			return err
 		}
 		sent = append(sent, n)
-		path := filepath.Join(w.priv, strconv.FormatUint(n, 10))
+		path := filepath.Join(priv, strconv.FormatUint(n, 10))
 		f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		if errors.Is(err, fs.ErrNotExist) {
+			if err := w.renewPrivate(priv); err != nil {
+				return err
+			}
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("barrier: %w", err)
 		}
@@ -386,15 +393,39 @@ func (w *watcher) barrier(ctx context.Context) error {
 	}
 }
 
-func (w *watcher) register(passed chan struct{}) (uint64, error) {
+func (w *watcher) register(passed chan struct{}) (n uint64, priv string, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
-		return 0, ErrClosed
+		return 0, "", ErrClosed
 	}
 	w.seq++
 	w.barriers[w.seq] = passed
-	return w.seq, nil
+	return w.seq, w.priv, nil
+}
+
+// renewPrivate makes another directory for the barrier files: somebody who
+// tidies up has removed the old one.
+func (w *watcher) renewPrivate(old string) error {
+	w.changing.Lock()
+	defer w.changing.Unlock()
+	w.mu.Lock()
+	renewed := w.priv != old || w.closed
+	w.mu.Unlock()
+	if renewed {
+		return nil
+	}
+	priv, err := os.MkdirTemp("", "postroom-barrier-")
+	if err == nil {
+		err = w.fs.Add(priv)
+	}
+	if err != nil {
+		return fmt.Errorf("barrier: %w", err)
+	}
+	w.mu.Lock()
+	w.priv = priv
+	w.mu.Unlock()
+	return nil
 }
 
 func (w *watcher) forget(sent []uint64) {
