@@ -92,11 +92,17 @@ type server struct {
 	addr     string
 	accounts *account.Service
 	client   *tls.Config
+	stop     func()
 }
 
 func startServer(t testing.TB, change func(*Options)) *server {
 	t.Helper()
-	s := &server{root: t.TempDir()}
+	return startServerAt(t, t.TempDir(), change)
+}
+
+func startServerAt(t testing.TB, root string, change func(*Options)) *server {
+	t.Helper()
+	s := &server{root: root}
 	log := slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	if os.Getenv("POSTROOM_TEST_LOG") == "" {
 		log = slog.New(slog.DiscardHandler)
@@ -120,7 +126,7 @@ func startServer(t testing.TB, change func(*Options)) *server {
 	s.addr = l.Addr().String()
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(l) }()
-	t.Cleanup(func() {
+	s.stop = sync.OnceFunc(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		if err := s.Shutdown(ctx); err != nil {
@@ -129,6 +135,7 @@ func startServer(t testing.TB, change func(*Options)) *server {
 		<-done
 		s.accounts.Close()
 	})
+	t.Cleanup(s.stop)
 	return s
 }
 
