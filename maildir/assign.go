@@ -283,8 +283,9 @@ func (f *Folder) followListLocked(ctx context.Context) error {
 	f.list = list
 	unlisted := make(map[string]uidRecord)
 	for _, c := range f.state.chunks {
-		for i := range c.recs {
-			if base := c.base(i); records[base].uid == 0 {
+		r := c.get()
+		for i := range r.recs {
+			if base := r.base(i); records[base].uid == 0 {
 				unlisted[base] = uidRecord{uid: maxUID} // any other than its own
 			}
 		}

@@ -153,7 +153,7 @@ func (f *Folder) renameMessageLocked(ctx context.Context, uid uint32, count bool
 			return false, ErrExpunged
 		}
 		at := f.currentPlace(ci, ri)
-		flags, wanted := want(f.state.chunks[ci].recs[ri])
+		flags, wanted := want(f.state.chunks[ci].get().recs[ri])
 		if !wanted {
 			return false, nil
 		}
@@ -285,8 +285,8 @@ func (f *Folder) keywordLettersLocked(ctx context.Context, keywords []string, ma
 func (f *Folder) lettersInUse() Flags {
 	var letters Flags
 	for _, c := range f.state.chunks {
-		for i := range c.recs {
-			letters |= c.recs[i].flags & allLetters
+		for _, m := range c.get().recs {
+			letters |= m.flags & allLetters
 		}
 	}
 	return letters
@@ -354,7 +354,7 @@ func (f *Folder) expungeSliceLocked(ctx context.Context, uids []uint32, onlyDele
 	for _, uid := range uids {
 		for try := 0; ; try++ {
 			ci, ri, ok := f.state.locate(uid)
-			if !ok || onlyDeleted && f.state.chunks[ci].recs[ri].flags&Deleted == 0 {
+			if !ok || onlyDeleted && f.state.chunks[ci].get().recs[ri].flags&Deleted == 0 {
 				break
 			}
 			at := f.currentPlace(ci, ri)

@@ -4,11 +4,31 @@ import (
 	"sync/atomic"
 )
 
-// A folder's state is a list of chunks of up to chunkMax records, ascending by
+// A folder's state is a list of chunks of up to chunkMax messages, ascending by
 // UID. A chunk that belongs to a published snapshot never changes, but for the
 // facts learnt about its messages; a change copies it. Records hold no
 // pointers, so that a million of them cost the collector nothing.
 const chunkMax = 512
+
+// chunk is a run of messages. What counting and searching by UID need stands in
+// it; its records may still be in the index file, from where get brings them.
+type chunk struct {
+	loaded atomic.Pointer[records]
+	stored *extent // where the records stand in the index; nil if they were made in memory
+
+	// Of a chunk that is published; the builder asks the records.
+	n                      int32
+	firstUID, lastUID      uint32
+	unseen, deleted, inNew int32
+}
+
+// records are the messages of a chunk.
+type records struct {
+	recs  []record
+	facts []facts
+	names []byte
+	extra map[uint32][]string // by UID: keywords that have no letter; nil mostly
+}
 
 // record is what a snapshot knows of one message.
 type record struct {
@@ -23,116 +43,62 @@ type record struct {
 // facts are learnt when first asked for and never change afterwards; 0 means
 // not known yet. They are shared by all snapshots that hold the message.
 type facts struct {
-	size atomic.Int64 // octets with CRLF line ends, plus one
-	date atomic.Int64 // mtime, nanoseconds since 1970
-	disk atomic.Int64 // octets in the file, plus one
+	size atomic.Int64  // octets with CRLF line ends, plus one
+	date atomic.Int64  // mtime, nanoseconds since 1970
+	disk atomic.Int64  // octets in the file, plus one
+	ino  atomic.Uint64 // the file's inode
 }
 
 func (f *facts) take(from *facts) {
 	f.size.Store(from.size.Load())
 	f.date.Store(from.date.Load())
 	f.disk.Store(from.disk.Load())
+	f.ino.Store(from.ino.Load())
 }
 
-type chunk struct {
-	recs  []record
-	facts []facts
-	names []byte
-	extra map[uint32][]string // by UID: keywords that have no letter; nil mostly
-
-	unseen, deleted, inNew int32 // counted when the chunk is published
+// chunkOf makes a chunk of records in memory.
+func chunkOf(r *records) *chunk {
+	c := new(chunk)
+	c.loaded.Store(r)
+	return c
 }
 
-func (c *chunk) name(i int) string {
-	r := &c.recs[i]
-	return string(c.names[r.nameOff : r.nameOff+uint32(r.nameLen)])
-}
-
-func (c *chunk) base(i int) string {
-	r := &c.recs[i]
-	return string(c.names[r.nameOff : r.nameOff+uint32(r.baseLen)])
-}
-
-// hasBase compares without allocating.
-func (c *chunk) hasBase(i int, base string) bool {
-	r := &c.recs[i]
-	return string(c.names[r.nameOff:r.nameOff+uint32(r.baseLen)]) == base
-}
-
-func (c *chunk) first() uint32 { return c.recs[0].uid }
-func (c *chunk) last() uint32  { return c.recs[len(c.recs)-1].uid }
-
-// find gives the index of the first record whose UID is at least uid.
-func (c *chunk) find(uid uint32) int {
-	lo, hi := 0, len(c.recs)
-	for lo < hi {
-		if mid := int(uint(lo+hi) >> 1); c.recs[mid].uid < uid {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
+// get gives the records, reading them from the index the first time.
+func (c *chunk) get() *records {
+	if r := c.loaded.Load(); r != nil {
+		return r
 	}
-	return lo
+	return c.stored.load(c)
 }
 
-// clone copies a chunk without the records for which drop is true.
-func (c *chunk) clone(drop func(uid uint32) bool) *chunk {
-	n := &chunk{
-		recs:  make([]record, 0, min(len(c.recs)+1, chunkMax)),
-		names: make([]byte, 0, len(c.names)+64),
+func (c *chunk) len() int {
+	if r := c.loaded.Load(); r != nil {
+		return len(r.recs)
 	}
-	kept := make([]int, 0, len(c.recs))
-	for i, r := range c.recs {
-		if drop != nil && drop(r.uid) {
-			continue
-		}
-		name := c.names[r.nameOff : r.nameOff+uint32(r.nameLen)]
-		r.nameOff = uint32(len(n.names))
-		n.names = append(n.names, name...)
-		n.recs = append(n.recs, r)
-		kept = append(kept, i)
-	}
-	n.facts = make([]facts, len(kept), cap(n.recs))
-	for to, from := range kept {
-		n.facts[to].take(&c.facts[from])
-	}
-	for uid, kw := range c.extra {
-		if drop == nil || !drop(uid) {
-			n.setExtra(uid, kw)
-		}
-	}
-	return n
+	return int(c.n)
 }
 
-func (c *chunk) setExtra(uid uint32, keywords []string) {
-	if len(keywords) == 0 {
-		delete(c.extra, uid)
-		return
+func (c *chunk) first() uint32 {
+	if r := c.loaded.Load(); r != nil {
+		return r.recs[0].uid
 	}
-	if c.extra == nil {
-		c.extra = make(map[uint32][]string)
-	}
-	c.extra[uid] = keywords
+	return c.firstUID
 }
 
-// setName gives record i another name; the old one's octets stay until the
-// next clone.
-func (c *chunk) setName(i int, name string) {
-	r := &c.recs[i]
-	if len(name) > int(r.nameLen) {
-		r.nameOff = uint32(len(c.names))
-		c.names = append(c.names, name...)
-	} else {
-		copy(c.names[r.nameOff:], name)
+func (c *chunk) last() uint32 {
+	if r := c.loaded.Load(); r != nil {
+		return r.recs[len(r.recs)-1].uid
 	}
-	r.nameLen = uint16(len(name))
-	r.baseLen = uint16(len(baseOf(name)))
+	return c.lastUID
 }
 
+// count fills in what stands in the chunk itself.
 func (c *chunk) count() {
+	r := c.loaded.Load()
+	c.n, c.firstUID, c.lastUID = int32(len(r.recs)), r.recs[0].uid, r.recs[len(r.recs)-1].uid
 	c.unseen, c.deleted, c.inNew = 0, 0, 0
-	for i := range c.recs {
-		f := c.recs[i].flags
+	for i := range r.recs {
+		f := r.recs[i].flags
 		if f&Seen == 0 {
 			c.unseen++
 		}
@@ -145,176 +111,147 @@ func (c *chunk) count() {
 	}
 }
 
-// builder is the folder's working state. It is not safe for concurrent use:
-// the folder's mutex guards it.
-type builder struct {
-	chunks []*chunk
-	owned  map[*chunk]struct{} // copied since the last publication: may be changed in place
-	n      int
+func (r *records) name(i int) string {
+	m := &r.recs[i]
+	return string(r.names[m.nameOff : m.nameOff+uint32(m.nameLen)])
 }
 
-// locate gives the chunk and the index of a UID.
-func (b *builder) locate(uid uint32) (ci, ri int, ok bool) {
-	lo, hi := 0, len(b.chunks)
+func (r *records) base(i int) string {
+	m := &r.recs[i]
+	return string(r.names[m.nameOff : m.nameOff+uint32(m.baseLen)])
+}
+
+// hasBase compares without allocating.
+func (r *records) hasBase(i int, base string) bool {
+	m := &r.recs[i]
+	return string(r.names[m.nameOff:m.nameOff+uint32(m.baseLen)]) == base
+}
+
+// place is where the file of message i is.
+func (r *records) place(i int) place {
+	if r.recs[i].flags&flagNew != 0 {
+		return place{inNew, r.name(i)}
+	}
+	return place{inCur, r.name(i)}
+}
+
+// find gives the index of the first record whose UID is at least uid.
+func (r *records) find(uid uint32) int {
+	lo, hi := 0, len(r.recs)
 	for lo < hi {
-		if mid := int(uint(lo+hi) >> 1); b.chunks[mid].last() < uid {
+		if mid := int(uint(lo+hi) >> 1); r.recs[mid].uid < uid {
 			lo = mid + 1
 		} else {
 			hi = mid
 		}
 	}
-	if lo == len(b.chunks) {
-		return 0, 0, false
+	return lo
+}
+
+// clone copies records without those for which drop is true.
+func (r *records) clone(drop func(uid uint32) bool) *records {
+	n := &records{
+		recs:  make([]record, 0, min(len(r.recs)+1, chunkMax)),
+		names: make([]byte, 0, len(r.names)+64),
 	}
-	c := b.chunks[lo]
-	ri = c.find(uid)
-	return lo, ri, ri < len(c.recs) && c.recs[ri].uid == uid
-}
-
-// own makes chunk ci changeable.
-func (b *builder) own(ci int) *chunk {
-	c := b.chunks[ci]
-	if _, ok := b.owned[c]; ok {
-		return c
+	kept := make([]int, 0, len(r.recs))
+	for i, m := range r.recs {
+		if drop != nil && drop(m.uid) {
+			continue
+		}
+		name := r.names[m.nameOff : m.nameOff+uint32(m.nameLen)]
+		m.nameOff = uint32(len(n.names))
+		n.names = append(n.names, name...)
+		n.recs = append(n.recs, m)
+		kept = append(kept, i)
 	}
-	c = c.clone(nil)
-	b.chunks[ci] = c
-	b.keep(c)
-	return c
-}
-
-func (b *builder) keep(c *chunk) {
-	if b.owned == nil {
-		b.owned = make(map[*chunk]struct{})
+	n.facts = make([]facts, len(kept), cap(n.recs))
+	for to, from := range kept {
+		n.facts[to].take(&r.facts[from])
 	}
-	b.owned[c] = struct{}{}
+	for uid, kw := range r.extra {
+		if drop == nil || !drop(uid) {
+			n.setExtra(uid, kw)
+		}
+	}
+	return n
 }
 
-// newMessage is what append needs.
-type newMessage struct {
-	uid    uint32
-	name   string
-	flags  Flags
-	modSeq uint64
-	size   int64 // octets with CRLF line ends; -1 unknown
-	extra  []string
+func (r *records) setExtra(uid uint32, keywords []string) {
+	if len(keywords) == 0 {
+		delete(r.extra, uid)
+		return
+	}
+	if r.extra == nil {
+		r.extra = make(map[uint32][]string)
+	}
+	r.extra[uid] = keywords
 }
 
-// append adds a message; its UID is above all others.
-func (b *builder) append(m newMessage) {
-	last := len(b.chunks) - 1
-	var c *chunk
-	if last >= 0 && len(b.chunks[last].recs) < chunkMax {
-		c = b.own(last)
+// setName gives record i another name; the old one's octets stay until the
+// next clone.
+func (r *records) setName(i int, name string) {
+	m := &r.recs[i]
+	if len(name) > int(m.nameLen) {
+		m.nameOff = uint32(len(r.names))
+		r.names = append(r.names, name...)
 	} else {
-		c = &chunk{}
-		b.chunks = append(b.chunks, c)
-		b.keep(c)
+		copy(r.names[m.nameOff:], name)
 	}
-	off := len(c.names)
-	c.names = append(c.names, m.name...)
-	c.recs = append(c.recs, record{
+	m.nameLen = uint16(len(name))
+	m.baseLen = uint16(len(baseOf(name)))
+}
+
+// append adds one record.
+func (r *records) append(m newMessage) {
+	off := len(r.names)
+	r.names = append(r.names, m.name...)
+	r.recs = append(r.recs, record{
 		uid: m.uid, flags: m.flags, modSeq: m.modSeq,
 		nameOff: uint32(off), nameLen: uint16(len(m.name)), baseLen: uint16(len(baseOf(m.name))),
 	})
-	c.growFacts()
+	r.growFacts()
+	k := &r.facts[len(r.facts)-1]
 	if m.size >= 0 {
-		c.facts[len(c.recs)-1].size.Store(m.size + 1)
+		k.size.Store(m.size + 1)
 	}
-	c.setExtra(m.uid, m.extra)
-	b.n++
+	k.ino.Store(m.ino)
+	r.setExtra(m.uid, m.extra)
 }
 
-// growFacts adds one element. Old snapshots never see an owned chunk, so its
+// growFacts adds one element. Old snapshots never see records that are being built, so
 // facts may move; the atomics are copied by value.
-func (c *chunk) growFacts() {
-	if len(c.facts) < cap(c.facts) {
-		c.facts = c.facts[:len(c.facts)+1]
+func (r *records) growFacts() {
+	if len(r.facts) < cap(r.facts) {
+		r.facts = r.facts[:len(r.facts)+1]
 		return
 	}
-	grown := make([]facts, len(c.facts)+1, min(max(2*len(c.facts), 8), chunkMax))
-	for i := range c.facts {
-		grown[i].take(&c.facts[i])
+	grown := make([]facts, len(r.facts)+1, min(max(2*len(r.facts), 8), chunkMax))
+	for i := range r.facts {
+		grown[i].take(&r.facts[i])
 	}
-	c.facts = grown
+	r.facts = grown
 }
 
-// remove drops all UIDs in the set, ascending.
-func (b *builder) remove(uids []uint32) {
-	set := make(map[uint32]struct{}, len(uids))
-	for _, u := range uids {
-		set[u] = struct{}{}
-	}
-	drop := func(u uint32) bool { _, ok := set[u]; return ok }
-	out := b.chunks[:0:0]
-	i := 0
-	for _, c := range b.chunks {
-		for i < len(uids) && uids[i] < c.first() {
-			i++
-		}
-		if i == len(uids) || uids[i] > c.last() {
-			out = append(out, c)
-			continue
-		}
-		n := c.clone(drop)
-		b.n -= len(c.recs) - len(n.recs)
-		delete(b.owned, c)
-		if len(n.recs) > 0 {
-			b.keep(n)
-			out = append(out, n)
-		}
-	}
-	b.chunks = out
-	b.mergeSmall()
-}
-
-// mergeSmall joins neighbours that expunges have left nearly empty.
-func (b *builder) mergeSmall() {
-	const small = chunkMax / 8
-	out := b.chunks[:0:0]
-	for _, c := range b.chunks {
-		if len(out) == 0 || len(c.recs) > small || len(out[len(out)-1].recs) > small {
-			out = append(out, c)
-			continue
-		}
-		prev := out[len(out)-1]
-		if _, ok := b.owned[prev]; !ok {
-			prev = prev.clone(nil)
-			b.keep(prev)
-			out[len(out)-1] = prev
-		}
-		prev.join(c)
-		delete(b.owned, c)
-	}
-	b.chunks = out
-}
-
-func (c *chunk) join(next *chunk) {
-	for i, r := range next.recs {
-		name := next.name(i)
-		r.nameOff = uint32(len(c.names))
-		c.names = append(c.names, name...)
-		c.recs = append(c.recs, r)
-		c.growFacts()
-		c.facts[len(c.facts)-1].take(&next.facts[i])
+// join adds the records of next, which follow.
+func (r *records) join(next *records) {
+	for i, m := range next.recs {
+		name := next.names[m.nameOff : m.nameOff+uint32(m.nameLen)]
+		m.nameOff = uint32(len(r.names))
+		r.names = append(r.names, name...)
+		r.recs = append(r.recs, m)
+		r.growFacts()
+		r.facts[len(r.facts)-1].take(&next.facts[i])
 	}
 	for uid, kw := range next.extra {
-		c.setExtra(uid, kw)
+		r.setExtra(uid, kw)
 	}
 }
 
-// freeze ends the building: the chunks now belong to a snapshot.
-func (b *builder) freeze() (chunks []*chunk, starts []uint32) {
-	for c := range b.owned {
-		c.count()
+// trim gives back what growing left over: many chunks stay for long as they are.
+func (r *records) trim() {
+	const slack = 1 << 10 // octets of names
+	if cap(r.names)-len(r.names) > slack {
+		r.names = append(make([]byte, 0, len(r.names)), r.names...)
 	}
-	clear(b.owned)
-	chunks = append([]*chunk(nil), b.chunks...)
-	starts = make([]uint32, len(chunks))
-	n := uint32(0)
-	for i, c := range chunks {
-		starts[i] = n
-		n += uint32(len(c.recs))
-	}
-	return chunks, starts
 }

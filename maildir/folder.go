@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"io/fs"
 	"log/slog"
 	"sync"
@@ -113,7 +112,6 @@ func newFolder(t *Tree, name, dirName string) *Folder {
 		loaded:   make(chan struct{}),
 		queue:    newQueue(),
 		subs:     make(map[chan struct{}]struct{}),
-		bases:    newBaseIndex(),
 		odd:      make(map[string]*presence),
 		fresh:    make(map[string]*presence),
 		expected: make(map[event]int),
@@ -249,62 +247,22 @@ func (f *Folder) publishLocked() {
 
 // currentPlace is where the record of a known UID says its file is.
 func (f *Folder) currentPlace(ci, ri int) place {
-	c := f.state.chunks[ci]
-	at := place{inCur, c.name(ri)}
-	if c.recs[ri].flags&flagNew != 0 {
-		at.dir = inNew
-	}
-	return at
-}
-
-// baseIndex finds a UID by base name in little memory: by the name's hash, and by
-// the name itself for the few whose hashes collide.
-type baseIndex struct {
-	seed   maphash.Seed
-	byHash map[uint64]uint32
-	clash  map[string]uint32
-}
-
-func newBaseIndex() baseIndex {
-	return baseIndex{seed: maphash.MakeSeed(), byHash: make(map[uint64]uint32)}
-}
-
-func (x *baseIndex) add(base string, uid uint32) {
-	h := maphash.String(x.seed, base)
-	if _, taken := x.byHash[h]; !taken {
-		x.byHash[h] = uid
-		return
-	}
-	if x.clash == nil {
-		x.clash = make(map[string]uint32)
-	}
-	x.clash[base] = uid
-}
-
-func (x *baseIndex) remove(base string, uid uint32) {
-	if x.clash[base] == uid {
-		delete(x.clash, base)
-		return
-	}
-	if h := maphash.String(x.seed, base); x.byHash[h] == uid {
-		delete(x.byHash, h)
-	}
+	return f.state.chunks[ci].get().place(ri)
 }
 
 // lookupBase gives the UID of a known base and where its record is.
 func (f *Folder) lookupBase(base string) (uid uint32, ci, ri int, ok bool) {
-	uid, ok = f.bases.clash[base]
-	if !ok {
-		uid, ok = f.bases.byHash[maphash.String(f.bases.seed, base)]
+	if !f.bases.built() {
+		f.bases.build(&f.state)
 	}
-	if !ok {
-		return 0, 0, 0, false
-	}
-	ci, ri, ok = f.state.locate(uid)
-	if !ok || !f.state.chunks[ci].hasBase(ri, base) {
-		return 0, 0, 0, false
-	}
-	return uid, ci, ri, true
+	f.bases.candidates(base, func(u uint32) bool {
+		if ci, ri, ok = f.state.locate(u); ok {
+			ok = f.state.chunks[ci].get().hasBase(ri, base)
+		}
+		uid = u
+		return ok
+	})
+	return uid, ci, ri, ok
 }
 
 // fail logs a failure that concerns the folder, once as long as it is the same.

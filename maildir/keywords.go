@@ -21,6 +21,7 @@ const (
 // keywordTable is immutable: a change makes a new one.
 type keywordTable struct {
 	names [maxLetters]string
+	more  []string // in use without a letter
 }
 
 // letter gives the flag of a keyword, 0 if it has none.

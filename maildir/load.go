@@ -262,10 +262,11 @@ func (f *Folder) rewriteListLocked(more []uidRecord) error {
 	}
 	recs := make([]uidRecord, 0, f.state.n+len(more))
 	for _, c := range f.state.chunks {
-		for i := range c.recs {
-			r := uidRecord{uid: c.recs[i].uid, base: c.base(i), name: fullBase(c.name(i))}
-			if old, ok := ext[r.base]; ok && old.uid == r.uid {
-				r.ext = old.ext
+		msgs := c.get()
+		for i := range msgs.recs {
+			r := uidRecord{uid: msgs.recs[i].uid, base: msgs.base(i), name: fullBase(msgs.name(i))}
+			if noted, ok := ext[r.base]; ok && noted.uid == r.uid {
+				r.ext = noted.ext
 			}
 			recs = append(recs, r)
 		}

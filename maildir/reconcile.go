@@ -342,7 +342,7 @@ func (f *Folder) dropLocked(uids []uint32) bool {
 	slices.Sort(uids)
 	for _, uid := range uids {
 		if ci, ri, ok := f.state.locate(uid); ok {
-			base := f.state.chunks[ci].base(ri)
+			base := f.state.chunks[ci].get().base(ri)
 			f.bases.remove(base, uid)
 			delete(f.odd, base)
 		}

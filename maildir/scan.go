@@ -174,17 +174,15 @@ func (f *Folder) rescanLocked(ctx context.Context) error {
 	clear(f.fresh)
 	clear(f.odd)
 	for _, c := range f.state.chunks {
-		for i := range c.recs {
-			base := c.base(i)
+		r := c.get()
+		for i := range r.recs {
+			base := r.base(i)
 			p := files[base]
 			delete(files, base)
-			at := place{inCur, c.name(i)}
-			if c.recs[i].flags&flagNew != 0 {
-				at.dir = inNew
-			}
+			at := r.place(i)
 			switch {
 			case p == nil && absenceCounts:
-				gone = append(gone, c.recs[i].uid)
+				gone = append(gone, r.recs[i].uid)
 			case p != nil && (len(p.places) != 1 || p.places[0] != at):
 				f.odd[base] = p
 			}
@@ -216,7 +214,7 @@ func (f *Folder) stillGoneLocked(ctx context.Context, gone []uint32) ([]uint32, 
 		if !ok {
 			continue
 		}
-		base := f.state.chunks[ci].base(ri)
+		base := f.state.chunks[ci].get().base(ri)
 		switch p := files[base]; {
 		case p != nil:
 			f.odd[base] = p

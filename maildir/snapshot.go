@@ -48,8 +48,8 @@ func (s *Snapshot) Writable() bool { return s.writable }
 // are those last seen.
 func (s *Snapshot) Gone() bool { return s.gone }
 
-// at gives the chunk and the record index of message i, which must be in range.
-func (s *Snapshot) at(i int) (*chunk, int) {
+// at gives the records that hold message i, which must be in range, and its index there.
+func (s *Snapshot) at(i int) (*records, int) {
 	lo, hi := 0, len(s.starts)
 	for lo < hi {
 		if mid := int(uint(lo+hi) >> 1); int(s.starts[mid]) <= i {
@@ -58,7 +58,7 @@ func (s *Snapshot) at(i int) (*chunk, int) {
 			hi = mid
 		}
 	}
-	return s.chunks[lo-1], i - int(s.starts[lo-1])
+	return s.chunks[lo-1].get(), i - int(s.starts[lo-1])
 }
 
 // UID of message i.
@@ -79,7 +79,10 @@ func (s *Snapshot) Index(uid uint32) int {
 	if ci == len(s.chunks) {
 		return s.n
 	}
-	return int(s.starts[ci]) + s.chunks[ci].find(uid)
+	if uid <= s.chunks[ci].first() {
+		return int(s.starts[ci])
+	}
+	return int(s.starts[ci]) + s.chunks[ci].get().find(uid)
 }
 
 // Find gives the index of a UID.
@@ -123,18 +126,7 @@ func (s *Snapshot) AllKeywords() []string {
 			out = append(out, name)
 		}
 	}
-	seen := make(map[string]bool)
-	for _, c := range s.chunks {
-		for _, kws := range c.extra {
-			for _, k := range kws {
-				if l := strings.ToLower(k); !seen[l] {
-					seen[l] = true
-					out = append(out, k)
-				}
-			}
-		}
-	}
-	return out
+	return append(out, s.keywords.more...)
 }
 
 // AppendFlags appends the flags of message i as they stand in a FETCH answer,
@@ -204,9 +196,9 @@ func (s *Snapshot) NewUIDs() []uint32 {
 		if c.inNew == 0 {
 			continue
 		}
-		for i := range c.recs {
-			if c.recs[i].flags&flagNew != 0 {
-				out = append(out, c.recs[i].uid)
+		for _, m := range c.get().recs {
+			if m.flags&flagNew != 0 {
+				out = append(out, m.uid)
 			}
 		}
 	}
@@ -219,8 +211,8 @@ func (s *Snapshot) FirstUnseen() int {
 		if c.unseen == 0 {
 			continue
 		}
-		for i := range c.recs {
-			if c.recs[i].flags&Seen == 0 {
+		for i, m := range c.get().recs {
+			if m.flags&Seen == 0 {
 				return int(s.starts[ci]) + i
 			}
 		}
@@ -268,16 +260,16 @@ type cursor struct {
 }
 
 func (k *cursor) valid() bool  { return k.c < len(k.s.chunks) }
-func (k *cursor) rec() *record { return &k.s.chunks[k.c].recs[k.r] }
+func (k *cursor) rec() *record { return &k.s.chunks[k.c].get().recs[k.r] }
 
 func (k *cursor) next() {
 	k.i++
-	if k.r++; k.r == len(k.s.chunks[k.c].recs) {
+	if k.r++; k.r == int(k.s.chunks[k.c].n) {
 		k.c, k.r = k.c+1, 0
 	}
 }
 
 func (k *cursor) nextChunk() {
-	k.i += len(k.s.chunks[k.c].recs) - k.r
+	k.i += int(k.s.chunks[k.c].n) - k.r
 	k.c, k.r = k.c+1, 0
 }

@@ -1,0 +1,136 @@
+package maildir
+
+// builder is the folder's working state. It is not safe for concurrent use:
+// the folder's mutex guards it.
+type builder struct {
+	chunks []*chunk
+	owned  map[*chunk]struct{} // copied since the last publication: may be changed in place
+	n      int
+}
+
+// newMessage is what append needs.
+type newMessage struct {
+	uid    uint32
+	name   string
+	flags  Flags
+	modSeq uint64
+	size   int64 // octets with CRLF line ends; -1 unknown
+	ino    uint64
+	extra  []string
+}
+
+// locate gives the chunk and the index of a UID.
+func (b *builder) locate(uid uint32) (ci, ri int, ok bool) {
+	lo, hi := 0, len(b.chunks)
+	for lo < hi {
+		if mid := int(uint(lo+hi) >> 1); b.chunks[mid].last() < uid {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	if lo == len(b.chunks) || uid < b.chunks[lo].first() {
+		return 0, 0, false
+	}
+	r := b.chunks[lo].get()
+	ri = r.find(uid)
+	return lo, ri, ri < len(r.recs) && r.recs[ri].uid == uid
+}
+
+// own makes chunk ci changeable and gives its records.
+func (b *builder) own(ci int) *records {
+	c := b.chunks[ci]
+	if _, ok := b.owned[c]; !ok {
+		c = chunkOf(c.get().clone(nil))
+		b.chunks[ci] = c
+		b.keep(c)
+	}
+	return c.get()
+}
+
+func (b *builder) keep(c *chunk) {
+	if b.owned == nil {
+		b.owned = make(map[*chunk]struct{})
+	}
+	b.owned[c] = struct{}{}
+}
+
+// append adds a message; its UID is above all others.
+func (b *builder) append(m newMessage) {
+	last := len(b.chunks) - 1
+	if last < 0 || b.chunks[last].len() >= chunkMax {
+		c := chunkOf(new(records))
+		b.chunks = append(b.chunks, c)
+		b.keep(c)
+		last++
+	}
+	b.own(last).append(m)
+	b.n++
+}
+
+// remove drops all UIDs in the set, ascending.
+func (b *builder) remove(uids []uint32) {
+	set := make(map[uint32]struct{}, len(uids))
+	for _, u := range uids {
+		set[u] = struct{}{}
+	}
+	drop := func(u uint32) bool { _, ok := set[u]; return ok }
+	out := b.chunks[:0:0]
+	i := 0
+	for _, c := range b.chunks {
+		for i < len(uids) && uids[i] < c.first() {
+			i++
+		}
+		if i == len(uids) || uids[i] > c.last() {
+			out = append(out, c)
+			continue
+		}
+		n := c.get().clone(drop)
+		b.n -= c.len() - len(n.recs)
+		delete(b.owned, c)
+		if len(n.recs) > 0 {
+			kept := chunkOf(n)
+			b.keep(kept)
+			out = append(out, kept)
+		}
+	}
+	b.chunks = out
+	b.mergeSmall()
+}
+
+// mergeSmall joins neighbours that expunges have left nearly empty.
+func (b *builder) mergeSmall() {
+	const small = chunkMax / 8
+	out := b.chunks[:0:0]
+	for _, c := range b.chunks {
+		last := len(out) - 1
+		if last < 0 || c.len() > small || out[last].len() > small {
+			out = append(out, c)
+			continue
+		}
+		if _, ok := b.owned[out[last]]; !ok {
+			out[last] = chunkOf(out[last].get().clone(nil))
+			b.keep(out[last])
+		}
+		out[last].get().join(c.get())
+		delete(b.owned, c)
+	}
+	b.chunks = out
+}
+
+// freeze ends the building: the chunks now belong to a snapshot.
+func (b *builder) freeze() (chunks []*chunk, starts []uint32) {
+	for c := range b.owned {
+		c.get().trim()
+		c.count()
+	}
+	clear(b.owned)
+	chunks = append([]*chunk(nil), b.chunks...)
+	starts = make([]uint32, len(chunks))
+	n := uint32(0)
+	for i, c := range chunks {
+		starts[i] = n
+		n += uint32(c.n)
+	}
+	return chunks, starts
+}
