@@ -15,10 +15,12 @@ import (
 
 // Dot locks as Dovecot makes them, so that both may write one tree: FILE.lock
 // is made with O_CREAT|O_EXCL and holds "pid:host". A lock is stale when it
-// names a dead process of this host (and is at least 2 s old), when it names
+// names a dead process of this host, or nobody, because its maker died before
+// writing it (both when it is at least 2 s old); when it names
 // this very process (whose goroutines exclude each other by a mutex, so it is
-// left over from an earlier process with our number), or when neither it nor the file it
-// guards has changed for 120 s.
+// left over from an earlier process with our number); or when neither it nor the file it
+// guards has changed for 120 s. A lock without a name may also be one made on a full disk,
+// so we keep a flock on each that we hold, and break none that has one.
 const (
 	lockWait     = 10 * time.Second
 	lockStale    = 120 * time.Second
@@ -31,7 +33,8 @@ const (
 type dotlock struct {
 	by   *locker
 	dir  *dir
-	name string // of the lock file
+	name string   // of the lock file
+	file *os.File // has a flock, which ends with the process
 	id   fileID
 }
 
@@ -116,9 +119,9 @@ func (l *locker) try(d *dir, name, guarded string) (k *dotlock, again bool, err 
 }
 
 func (l *locker) fill(d *dir, name string, f *os.File) (*dotlock, error) {
-	defer f.Close()
 	fi, err := f.Stat()
 	if err == nil {
+		syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) // where there is none, only the times count
 		_, err = fmt.Fprintf(f, "%d:%s", l.pid, l.host)
 		if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 			// The file's being there is the lock; a full disk must not keep mail from being deleted.
@@ -127,9 +130,10 @@ func (l *locker) fill(d *dir, name string, f *os.File) (*dotlock, error) {
 	}
 	if err != nil {
 		d.remove(name)
+		f.Close()
 		return nil, wrapSys("lock", name, err)
 	}
-	return &dotlock{by: l, dir: d, name: name, id: stampOf(fi).fileID}, nil
+	return &dotlock{by: l, dir: d, name: name, file: f, id: stampOf(fi).fileID}, nil
 }
 
 func (l *locker) holder(d *dir, name string) string {
@@ -168,6 +172,9 @@ func (l *locker) stale(d *dir, f *os.File, fi fs.FileInfo, guarded string) bool 
 	n, _ := f.ReadAt(buf[:], 0)
 	pid, host, ok := strings.Cut(string(buf[:n]), ":")
 	age := l.clock().Sub(fi.ModTime())
+	if n == 0 && age >= lockYoung {
+		return true
+	}
 	if p, err := strconv.Atoi(strings.TrimSpace(pid)); ok && err == nil && p > 0 && host == l.host {
 		if p == l.pid {
 			return true
@@ -189,5 +196,6 @@ func (k *dotlock) unlock() {
 	if err == nil && stampOf(fi).fileID == k.id {
 		k.dir.remove(k.name)
 	}
+	k.file.Close()
 	k.by.release(heldLock{k.dir.id, k.name})
 }
