@@ -1,0 +1,240 @@
+package crash
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"postroom/imapd"
+	"postroom/internal/account"
+	"postroom/internal/auth"
+)
+
+// wholeFlag: make crash sets it. Without, every test tries a sample of its cases.
+var wholeFlag = flag.Bool("whole", false, "try every case; takes a while")
+
+// sampleFlag is about how many cases each test tries otherwise.
+var sampleFlag = flag.Int("sample", 6, "how many cases of each kind to try without -whole")
+
+// binary is the server under test, built once.
+var binary string
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "postroom-crash-bin-")
+	if err == nil {
+		defer os.RemoveAll(dir)
+		binary = filepath.Join(dir, "postroom")
+		build := exec.Command("go", "build", "-o", binary, "postroom/cmd/postroom")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		build.Stderr = os.Stderr
+		err = build.Run()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "crash: the server cannot be built:", err)
+		return 1
+	}
+	return m.Run()
+}
+
+// scratch is a directory in memory where there is one: syncing is then free, and what is
+// tried here is not whether the disk obeys.
+func scratch(t *testing.T) string {
+	t.Helper()
+	base := ""
+	if fi, err := os.Stat("/dev/shm"); err == nil && fi.IsDir() {
+		base = "/dev/shm"
+	}
+	dir, err := os.MkdirTemp(base, "postroom-crash-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// site is a mail root with one user, alice, and how to serve it.
+type site struct {
+	dir  string // DIR/mail/alice/Maildir, DIR/users
+	tree string
+	log  *os.File
+	port [2]int
+}
+
+const user = "alice"
+
+// newSite makes DIR/mail/alice, but not the tree. mail may exist already.
+func newSite(dir string) (*site, error) {
+	s := &site{dir: dir, tree: filepath.Join(dir, "mail", user, "Maildir")}
+	if err := os.MkdirAll(filepath.Dir(s.tree), 0o700); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "users"), []byte(user+":{PLAIN}secret\n"), 0o600); err != nil {
+		return nil, err
+	}
+	var err error
+	s.log, err = os.OpenFile(filepath.Join(dir, "log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	return s, err
+}
+
+// config writes a configuration with two free ports.
+func (s *site) config() (string, error) {
+	for i := range s.port {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return "", err
+		}
+		s.port[i] = l.Addr().(*net.TCPAddr).Port
+		l.Close()
+	}
+	name := filepath.Join(s.dir, "postroom.toml")
+	who := ""
+	if os.Geteuid() == 0 {
+		who = "[process]\nuser = \"root\"\n"
+	}
+	return name, os.WriteFile(name, fmt.Appendf(nil, `
+[mail]
+root = %q
+[auth]
+users = %q
+[imap]
+listen = ["127.0.0.1:%d"]
+[pop3]
+listen = ["127.0.0.1:%d"]
+[log]
+level = "debug"
+%s`, filepath.Join(s.dir, "mail", "{user}", "Maildir"), filepath.Join(s.dir, "users"), s.port[0], s.port[1], who), 0o600)
+}
+
+func (s *site) addr(i int) func() string {
+	return func() string { return fmt.Sprintf("127.0.0.1:%d", s.port[i]) }
+}
+
+// inProcess is a fresh server in this process: to the tree as good as a restart.
+type inProcess struct {
+	addr     string
+	accounts *account.Service
+	auth     *auth.Service
+	imap     *imapd.Server
+	done     chan struct{}
+}
+
+func (s *site) open(clock func() time.Time) (*inProcess, error) {
+	log := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	p := &inProcess{done: make(chan struct{})}
+	var err error
+	if p.auth, err = auth.New(auth.Options{Users: filepath.Join(s.dir, "users"), Logger: log}); err != nil {
+		return nil, err
+	}
+	p.accounts, err = account.New(account.Config{
+		Root: filepath.Join(s.dir, "mail", "{user}", "Maildir"), Logger: log, Clock: clock,
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.imap = imapd.NewServer(imapd.Options{Accounts: p.accounts, Auth: p.auth, Logger: log})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	p.addr = l.Addr().String()
+	go func() {
+		defer close(p.done)
+		p.imap.Serve(l)
+	}()
+	return p, nil
+}
+
+func (p *inProcess) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), clientPatience)
+	defer cancel()
+	p.imap.Shutdown(ctx)
+	<-p.done
+	p.accounts.Close()
+	p.auth.Close()
+}
+
+// recheck opens the tree with a server that has never seen it, twice: what the first repairs must stay
+// repaired. It first lets the time pass that a dead process's locks are left alone.
+func (s *site) recheck(l *ledger) (wrong []string) {
+	if err := ageLocks(s.tree); err != nil {
+		return []string{err.Error()}
+	}
+	for _, when := range []string{"after the restart", "after another restart"} {
+		p, err := s.open(nil)
+		if err != nil {
+			return []string{err.Error()}
+		}
+		for _, w := range l.check(p.addr, user) {
+			wrong = append(wrong, when+": "+w)
+		}
+		if when == "after the restart" {
+			if err := l.goOn(p.addr); err != nil {
+				wrong = append(wrong, "going on "+when+": "+err.Error())
+			}
+		}
+		p.close()
+	}
+	return append(wrong, leftovers(s.tree)...)
+}
+
+// goOn takes every lock there is, by commands that must be answered OK: nothing that is left over is in the way.
+func (l *ledger) goOn(addr string) error {
+	s := &session{ledger: l, user: user, imap: func() string { return addr }}
+	defer s.hangUp()
+	for i, name := range slices.Sorted(maps.Keys(l.boxes)) {
+		if err := s.append(name, part{fmt.Sprintf("after%d", i), "After" + fmt.Sprint(i), "", 2}); err != nil {
+			return err
+		}
+	}
+	err := errors.Join(s.create("After", `\Junk`), s.subscribe("After", true))
+	if err == nil && len(s.refused)+len(s.strange) > 0 {
+		err = fmt.Errorf("%v %v", s.refused, s.strange)
+	}
+	return err
+}
+
+// ageLocks makes lock files two seconds old, so that nobody has to wait for it.
+func ageLocks(root string) error {
+	return filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(path, ".lock") {
+			old := time.Now().Add(-3 * time.Second)
+			return os.Chtimes(path, old, old)
+		}
+		return nil
+	})
+}
+
+// leftovers: after a server has been there nothing may be in the way of anybody.
+func leftovers(root string) (wrong []string) {
+	filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(path, ".lock") {
+			wrong = append(wrong, "left over: "+strings.TrimPrefix(path, root))
+		}
+		return nil
+	})
+	return wrong
+}
+
+// count is how many cases were run, for the summary of a test.
+type count struct{ cases atomic.Int64 }
+
+func (c *count) say(t *testing.T, what string) {
+	t.Logf("%d cases: %s", c.cases.Load(), what)
+}
