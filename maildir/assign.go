@@ -67,11 +67,11 @@ func (f *Folder) assignWritableLocked(ctx context.Context, locked bool) error {
 	if err := f.recordLocked(own); err != nil {
 		return err
 	}
-	f.modSeq++
+	modSeq := f.allotLocked(len(recs))
 	var letters Flags
 	for _, r := range recs {
-		letters |= f.addKnown(r, f.fresh[r.base])
-		delete(f.fresh, r.base)
+		modSeq++
+		letters |= f.addKnown(r, modSeq)
 		delete(f.adopted, r.base)
 	}
 	f.nameLettersLocked(letters)
@@ -79,6 +79,15 @@ func (f *Folder) assignWritableLocked(ctx context.Context, locked bool) error {
 		f.sayArrived(recs)
 	}
 	return nil
+}
+
+// addKnown makes a new message that has its record in the list part of the state, and gives its letters.
+func (f *Folder) addKnown(r uidRecord, modSeq uint64) Flags {
+	m := f.known(r, f.fresh[r.base])
+	m.modSeq = modSeq
+	f.addLocked(m)
+	delete(f.fresh, r.base)
+	return m.flags & allLetters
 }
 
 // recordLocked makes new records durable, by an append if that will do.
@@ -112,7 +121,7 @@ func (f *Folder) arrivals() []uidRecord {
 			rest = append(rest, arrived{arrivalOf(base), base})
 		}
 	}
-	slices.SortFunc(recs, func(a, b uidRecord) int { return int(int64(a.uid) - int64(b.uid)) })
+	slices.SortFunc(recs, byUID)
 	slices.SortFunc(rest, func(a, b arrived) int {
 		if c := a.arrival.compare(b.arrival); c != 0 {
 			return c
@@ -166,8 +175,7 @@ func (f *Folder) assignReadOnlyLocked(ctx context.Context) error {
 		} else {
 			f.list.lastUID = r.uid
 		}
-		letters |= f.addKnown(r, f.fresh[r.base])
-		delete(f.fresh, r.base)
+		letters |= f.addKnown(r, f.modSeq)
 	}
 	f.nameLettersLocked(letters)
 	return nil

@@ -15,6 +15,8 @@ type newMessage struct {
 	flags  Flags
 	modSeq uint64
 	size   int64 // octets with CRLF line ends; -1 unknown
+	date   int64 // as in facts
+	disk   int64 // as in facts
 	ino    uint64
 	extra  []string
 }

@@ -93,6 +93,7 @@ func (f *Folder) changeLocked(ctx context.Context, do func() error) error {
 			f.fail("writing the MODSEQ mark", merr) // what was done is done all the same
 		}
 	}
+	f.catchUpLocked(ctx)
 	f.publishLocked()
 	return err
 }
@@ -109,9 +110,11 @@ func (f *Folder) changeableLocked() error {
 }
 
 func (f *Folder) storeSliceLocked(ctx context.Context, uids []uint32, ch Change, letters Flags, res *StoreResult) error {
+	var changed []uint32
+	defer func() { f.touchLocked(changed) }() // also of a slice that failed half-way
 	for _, uid := range uids {
 		modified := false
-		_, err := f.renameMessageLocked(ctx, uid, true, func(now record) (Flags, bool) {
+		done, err := f.renameMessageLocked(ctx, uid, func(now record) (Flags, bool) {
 			if modified = ch.UnchangedSince != nil && now.modSeq > *ch.UnchangedSince; modified {
 				return 0, false
 			}
@@ -125,6 +128,8 @@ func (f *Folder) storeSliceLocked(ctx context.Context, uids []uint32, ch Change,
 			return err
 		case modified:
 			res.Modified = append(res.Modified, uid)
+		case done:
+			changed = append(changed, uid)
 		}
 	}
 	return nil
@@ -145,8 +150,8 @@ func (ch *Change) apply(now, letters Flags) Flags {
 
 // renameMessageLocked gives a message's file the name for the flags that want
 // says, in cur/; want may also say that nothing is to be done, and is asked again when others
-// have renamed the file meanwhile. count gives the message a new MODSEQ. ErrExpunged if it is gone.
-func (f *Folder) renameMessageLocked(ctx context.Context, uid uint32, count bool, want func(now record) (Flags, bool)) (done bool, err error) {
+// have renamed the file meanwhile. Its MODSEQ is the caller's to change. ErrExpunged if it is gone.
+func (f *Folder) renameMessageLocked(ctx context.Context, uid uint32, want func(now record) (Flags, bool)) (done bool, err error) {
 	for range locateTries {
 		ci, ri, ok := f.state.locate(uid)
 		if !ok {
@@ -173,10 +178,6 @@ func (f *Folder) renameMessageLocked(ctx context.Context, uid uint32, count bool
 			c := f.state.own(ci)
 			c.setName(ri, to.name)
 			c.recs[ri].flags = flags &^ flagNew
-			if count {
-				f.modSeq++
-				c.recs[ri].modSeq = f.modSeq
-			}
 			f.ownRenameLocked(at, to)
 			f.unsynced[at.dir], f.unsynced[to.dir] = true, true
 			return true, nil
@@ -312,7 +313,7 @@ func (f *Folder) ClaimNew(ctx context.Context, upTo uint32) ([]uint32, error) {
 	}
 	err := f.inSlices(ctx, uids, func(part []uint32) error {
 		for _, uid := range part {
-			moved, err := f.renameMessageLocked(ctx, uid, false, func(now record) (Flags, bool) {
+			moved, err := f.renameMessageLocked(ctx, uid, func(now record) (Flags, bool) {
 				return now.flags &^ flagNew, now.flags&flagNew != 0
 			})
 			if err != nil && !errors.Is(err, ErrExpunged) {

@@ -28,6 +28,8 @@ type records struct {
 	facts []facts
 	names []byte
 	extra map[uint32][]string // by UID: keywords that have no letter; nil mostly
+
+	learnt atomic.Bool // facts were learnt that the index does not have
 }
 
 // record is what a snapshot knows of one message.
@@ -215,6 +217,8 @@ func (r *records) append(m newMessage) {
 	if m.size >= 0 {
 		k.size.Store(m.size + 1)
 	}
+	k.date.Store(m.date)
+	k.disk.Store(m.disk)
 	k.ino.Store(m.ino)
 	r.setExtra(m.uid, m.extra)
 }

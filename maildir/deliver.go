@@ -235,9 +235,14 @@ func (f *Folder) addAllLocked(ctx context.Context, in []incoming) (uids []uint32
 	if err := f.recordLocked(recs); err != nil {
 		return nil, err
 	}
-	f.modSeq++
+	modSeq := f.allotLocked(len(recs))
 	for i, r := range recs {
-		f.addMessage(r.uid, placed[i], flags[i], in[i].virtual)
+		modSeq++
+		m := newMessage{uid: r.uid, name: placed[i].name, flags: flags[i], modSeq: modSeq, size: in[i].virtual}
+		if placed[i].dir == inNew {
+			m.flags |= flagNew
+		}
+		f.addLocked(m)
 		uids = append(uids, r.uid)
 	}
 	return uids, nil

@@ -30,8 +30,10 @@ type Folder struct {
 	queue *queue
 	snap  atomic.Pointer[Snapshot]
 	once  sync.Once // loading
-	stop  context.CancelFunc
-	done  chan struct{} // closed when the pump has ended; nil without a pump
+
+	damaged atomic.Bool // the index turned out to be no good: the folder must be read
+	stop    context.CancelFunc
+	done    chan struct{} // closed when the pump has ended; nil without a pump
 
 	refs      int           // guarded by store.mu: users
 	idleElem  *list.Element // guarded by store.mu: in store.idle
@@ -59,7 +61,12 @@ type Folder struct {
 	adopted  map[string]uidRecord // recorded by another program, not in the state yet
 	unsynced [2]bool              // new/ and cur/: changed by us since they were synced
 
+	index   *indexFile // as last read or saved; nil if there is none
+	saved   *Snapshot  // what the index holds
+	savedAt time.Time
+
 	modSeq    uint64 // the highest given
+	behind    bool   // another process gave MODSEQs for changes that may not have been seen yet
 	modSeqOut bool   // clients are told MODSEQs: the mark in the list must stay above
 	history   history
 	gone      bool
@@ -77,6 +84,7 @@ type place struct {
 // presence is the set of names that a base has now.
 type presence struct {
 	places []place
+	ino    uint64 // of the file, as the last scan said; 0 if an event told of it
 }
 
 func (p *presence) has(at place) bool {
@@ -181,6 +189,12 @@ func (f *Folder) unload() {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.done != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), counterWait)
+		f.saveIndexLocked(ctx)
+		cancel()
+	}
+	f.index.close()
 	for _, d := range []*dir{f.new, f.cur} {
 		if d != nil && f.watched {
 			f.store.watch.drop(d, f.queue)

@@ -31,8 +31,13 @@ type stamp struct {
 	size         int64 // octets; 0 for directories
 }
 
-func stampOf(fi fs.FileInfo) stamp {
+func sysStat(fi fs.FileInfo) (*syscall.Stat_t, bool) {
 	st, ok := fi.Sys().(*syscall.Stat_t)
+	return st, ok
+}
+
+func stampOf(fi fs.FileInfo) stamp {
+	st, ok := sysStat(fi)
 	if !ok {
 		return stamp{mtime: fi.ModTime().UnixNano(), size: fi.Size()}
 	}
@@ -174,6 +179,21 @@ func (d *dir) openAppend(name string) (*os.File, error) {
 	return regular(d.root.OpenFile(name, os.O_RDWR|os.O_APPEND|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0))
 }
 
+// openOrCreate opens a regular file for reading and writing, empty if it was not there.
+func (d *dir) openOrCreate(name string) (*os.File, error) {
+	return regular(d.root.OpenFile(name, os.O_RDWR|os.O_CREATE|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, d.filePerm()))
+}
+
+// openUpdate opens an existing regular file for reading and writing.
+func (d *dir) openUpdate(name string) (*os.File, error) {
+	return regular(d.root.OpenFile(name, os.O_RDWR|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0))
+}
+
+// writable tells whether files can be made here.
+func (d *dir) writable() bool {
+	return unix.Faccessat(d.fd, ".", unix.W_OK|unix.X_OK, unix.AT_EACCESS) == nil
+}
+
 var errNotRegular = errors.New("not a regular file")
 
 func regular(f *os.File, err error) (*os.File, error) {
@@ -289,7 +309,7 @@ var direntBufs = sync.Pool{New: func() any { b := make([]byte, minDirentBuf); re
 // during the call. whole tells whether all came in one getdents call, which holds the directory's
 // lock; a caller who asks for atomic gets a buffer grown until they do, or whole false
 // after a few tries.
-func (d *dir) readNames(atomic bool, each func(name []byte, typ direntType)) (whole bool, err error) {
+func (d *dir) readNames(atomic bool, each func(name []byte, typ direntType, ino uint64)) (whole bool, err error) {
 	f, err := d.root.Open(".") // an offset of its own: others may read at the same time
 	if err != nil {
 		return false, err
@@ -305,21 +325,22 @@ func (d *dir) readNames(atomic bool, each func(name []byte, typ direntType)) (wh
 	type entry struct {
 		off, end int
 		typ      direntType
+		ino      uint64
 	}
 	for try := 0; try < 24; try++ {
 		var names []byte
 		var entries []entry
-		calls, err := readDirents(f, buf, func(name []byte, typ direntType) {
+		calls, err := readDirents(f, buf, func(name []byte, typ direntType, ino uint64) {
 			off := len(names)
 			names = append(names, name...)
-			entries = append(entries, entry{off, len(names), typ})
+			entries = append(entries, entry{off, len(names), typ, ino})
 		})
 		if err != nil {
 			return false, err
 		}
 		if calls <= 1 || try == 23 {
 			for _, e := range entries {
-				each(names[e.off:e.end], e.typ)
+				each(names[e.off:e.end], e.typ, e.ino)
 			}
 			if cap(buf) <= 4<<20 {
 				*bp = buf
@@ -337,7 +358,7 @@ func (d *dir) readNames(atomic bool, each func(name []byte, typ direntType)) (wh
 }
 
 // readDirents reads f to its end and counts the getdents calls that gave names.
-func readDirents(f *os.File, buf []byte, each func([]byte, direntType)) (calls int, err error) {
+func readDirents(f *os.File, buf []byte, each func([]byte, direntType, uint64)) (calls int, err error) {
 	for {
 		n, err := syscall.ReadDirent(int(f.Fd()), buf)
 		if err == syscall.EINTR {
@@ -356,7 +377,7 @@ func readDirents(f *os.File, buf []byte, each func([]byte, direntType)) (calls i
 
 // parseDirents walks linux_dirent64 records: ino u64, off i64, reclen u16,
 // type u8, name.
-func parseDirents(b []byte, each func([]byte, direntType)) {
+func parseDirents(b []byte, each func([]byte, direntType, uint64)) {
 	const nameOff = 19
 	for len(b) > nameOff {
 		reclen := int(*(*uint16)(unsafe.Pointer(&b[16])))
@@ -371,10 +392,18 @@ func parseDirents(b []byte, each func([]byte, direntType)) {
 			}
 		}
 		if s := string(name); s != "." && s != ".." {
-			each(name, direntType(b[18]))
+			each(name, direntType(b[18]), *(*uint64)(unsafe.Pointer(&b[0])))
 		}
 		b = b[reclen:]
 	}
+}
+
+// setTimesNow sets a file's times to the file system's own idea of now.
+func (d *dir) setTimesNow(name string) error {
+	if err := singleName(name); err != nil {
+		return err
+	}
+	return unix.UtimesNanoAt(d.fd, name, []unix.Timespec{{Nsec: unix.UTIME_NOW}, {Nsec: unix.UTIME_NOW}}, unix.AT_SYMLINK_NOFOLLOW)
 }
 
 // setTimes sets a file's modification time: INTERNALDATE lives there.

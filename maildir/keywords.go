@@ -14,6 +14,7 @@ import (
 // each: "<n> <keyword>", n from 0 to 25. Names are compared without case in ASCII.
 const (
 	keywordsName     = "dovecot-keywords"
+	moreKeywordsName = "postroom-keywords"
 	maxKeywordsFile  = 1 << 20
 	maxKeywordOctets = 255
 )
@@ -43,6 +44,16 @@ func (t *keywordTable) missing(f Flags) Flags {
 		}
 	}
 	return m
+}
+
+// withMore adds names that have no letter.
+func (t *keywordTable) withMore(names []string) *keywordTable {
+	if len(names) == 0 {
+		return t
+	}
+	n := *t
+	n.more = append(n.more[:len(n.more):len(n.more)], names...)
+	return &n
 }
 
 // withUnknown names every letter in f that has none, as Dovecot would.

@@ -40,11 +40,19 @@ func (f *Folder) loadLocked(ctx context.Context) error {
 		return err
 	}
 	f.watched = f.watch()
+	f.savedAt = f.store.opt.Clock() // nothing to save for a while
 	kw, seen, err := readKeywords(f.home)
 	if err != nil {
 		return err
 	}
 	f.kw, f.kwSeen = kw, seen
+	past := f.readIndex()
+	if past != nil {
+		if f.warmLocked(past) {
+			return nil
+		}
+		defer past.file.close()
+	}
 	// Locked before the scan: whoever records a UID has its file in place before, so every
 	// record that the list then has is of a file that the scan sees, or of one that is gone.
 	f.writable, f.sticky = true, true
@@ -61,7 +69,7 @@ func (f *Folder) loadLocked(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return f.adoptLocked(ctx, files)
+	return f.adoptLocked(ctx, files, past)
 }
 
 func (f *Folder) lockList(ctx context.Context) (*dotlock, error) {
@@ -113,8 +121,9 @@ func (f *Folder) watch() bool {
 }
 
 // adoptLocked builds the first state from the files found and the uid list.
-// Unless the tree is read-only the caller holds the list's lock.
-func (f *Folder) adoptLocked(ctx context.Context, files map[string]*presence) error {
+// past is what the index knows, nil without one. Unless the tree is read-only the
+// caller holds the list's lock.
+func (f *Folder) adoptLocked(ctx context.Context, files map[string]*presence, past *prior) error {
 	known := make(map[string]uidRecord, len(files))
 	list, err := f.readList(func(r uidRecord) {
 		if _, ok := files[r.base]; ok {
@@ -144,18 +153,16 @@ func (f *Folder) adoptLocked(ctx context.Context, files map[string]*presence) er
 			recs = append(recs, r)
 		}
 	}
-	slices.SortFunc(recs, func(a, b uidRecord) int { return int(int64(a.uid) - int64(b.uid)) })
-	f.modSeq = f.list.modSeqMark + 1
-	f.history.floor = f.modSeq
-	var letters Flags
-	for i, r := range recs {
-		if i > 0 && recs[i-1].uid == r.uid {
-			f.fresh[r.base] = files[r.base] // two names, one UID: the second gets its own
-			f.list.untidy = true
-			continue
+	slices.SortFunc(recs, byUID)
+	recs = slices.CompactFunc(recs, func(a, b uidRecord) bool {
+		if a.uid != b.uid {
+			return false
 		}
-		letters |= f.addKnown(r, files[r.base])
-	}
+		delete(known, b.base) // two names, one UID: the second gets its own
+		f.list.untidy = true
+		return true
+	})
+	letters := f.restoreLocked(recs, files, past)
 	for base, p := range files {
 		if _, ok := known[base]; !ok {
 			f.fresh[base] = p
@@ -174,6 +181,43 @@ func (f *Folder) adoptLocked(ctx context.Context, files map[string]*presence) er
 	}
 	f.publishLocked()
 	return nil
+}
+
+// restoreLocked adds the messages of the uid list to the state, with the MODSEQs that the
+// index has for those that are unchanged; the others, or all without one, get a new
+// one, above all that were told.
+func (f *Folder) restoreLocked(recs []uidRecord, files map[string]*presence, past *prior) (letters Flags) {
+	if past != nil && (past.file.sum.uidValidity != f.list.uidValidity || past.file.sum.guid != f.list.guid) {
+		past = nil
+	}
+	var drawn uint64
+	fresh := func() uint64 {
+		if drawn == 0 {
+			drawn = f.allotLocked(1) + 1
+		}
+		return drawn
+	}
+	if past == nil {
+		f.firstModSeqLocked(0)
+		f.history.floor = fresh()
+	} else {
+		f.firstModSeqLocked(past.file.sum.modSeq)
+	}
+	for _, r := range recs {
+		p := files[r.base]
+		m := f.known(r, p)
+		if old, i := past.find(r.uid); old == nil {
+			m.modSeq = fresh()
+		} else if m.recall(old, i, p.ino); old.recs[i].flags&^flagNew != m.flags&^flagNew {
+			m.modSeq = fresh()
+		}
+		letters |= m.flags & allLetters
+		f.state.append(m)
+	}
+	if past != nil {
+		f.rememberLocked(past, recs, f.list.next(), fresh)
+	}
+	return letters
 }
 
 // readList reads Dovecot's list, or adopts Courier's.
@@ -209,22 +253,38 @@ func (f *Folder) validityLocked(unlisted bool) error {
 	return nil
 }
 
-// addKnown adds a message of the uid list to the state and gives its letters.
-func (f *Folder) addKnown(r uidRecord, p *presence) Flags {
+// known makes a message of a record of the uid list and its file.
+func (f *Folder) known(r uidRecord, p *presence) newMessage {
 	at := p.places[0]
-	flags := flagsOf(at.name)
-	size := int64(-1)
+	m := newMessage{uid: r.uid, name: at.name, flags: flagsOf(at.name), size: -1, ino: p.ino}
 	if w, ok := r.field('W'); ok {
-		size = parseSize(w)
+		m.size = parseSize(w)
 	}
-	f.addMessage(r.uid, at, flags, size)
+	if at.dir == inNew {
+		m.flags |= flagNew
+	}
 	if len(p.places) > 1 {
 		f.odd[r.base] = p
 	}
 	if fullBase(at.name) != r.name {
 		f.list.untidy = true
 	}
-	return flags
+	return m
+}
+
+// recall takes over what was known of the message. Another inode is another
+// file: a restored one has the same content, if it has the same size, but perhaps not the date.
+func (m *newMessage) recall(old *records, i int, ino uint64) {
+	m.modSeq = old.recs[i].modSeq
+	k := &old.facts[i]
+	if n := k.size.Load(); n != 0 {
+		m.size = n - 1
+	}
+	m.disk = k.disk.Load()
+	if k.ino.Load() == ino {
+		m.date = k.date.Load()
+	}
+	m.extra = old.extra[m.uid]
 }
 
 func parseSize(s string) int64 {
@@ -239,13 +299,10 @@ func parseSize(s string) int64 {
 	return n
 }
 
-// addMessage appends a message to the state; its UID is above all others.
-func (f *Folder) addMessage(uid uint32, at place, flags Flags, size int64) {
-	if at.dir == inNew {
-		flags |= flagNew
-	}
-	f.state.append(newMessage{uid: uid, name: at.name, flags: flags, modSeq: f.modSeq, size: size})
-	f.bases.add(baseOf(at.name), uid)
+// addLocked appends a message to the state; its UID is above all others.
+func (f *Folder) addLocked(m newMessage) {
+	f.state.append(m)
+	f.bases.add(baseOf(m.name), m.uid)
 }
 
 // rewriteListLocked writes the whole list: the records of all messages, with
@@ -281,7 +338,7 @@ func (f *Folder) rewriteListLocked(more []uidRecord) error {
 		}
 	}
 	recs = append(recs, more...)
-	slices.SortFunc(recs, func(a, b uidRecord) int { return int(int64(a.uid) - int64(b.uid)) })
+	slices.SortFunc(recs, byUID)
 	if n := len(recs); n > 0 {
 		f.list.lastUID = max(f.list.lastUID, recs[n-1].uid)
 	}

@@ -29,13 +29,25 @@ import (
 // assignRetry is how long a failed attempt to give UIDs rests.
 const assignRetry = 2 * time.Second
 
+// completeAfter is when a folder that was opened from its index reads the rest of it: later than a
+// session that only counts is over.
+const completeAfter = 250 * time.Millisecond
+
 // pump keeps the state up to date until ctx ends.
 func (f *Folder) pump(ctx context.Context) {
 	defer close(f.done)
+	var complete <-chan time.Time
+	if f.index != nil {
+		complete = time.After(completeAfter)
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-complete:
+			complete = nil
+			f.completeIndex(f.index)
+			continue
 		case <-f.queue.wake:
 		}
 		look := f.queue.takeLook()
@@ -49,6 +61,9 @@ func (f *Folder) pump(ctx context.Context) {
 			f.mu.Unlock()
 			continue
 		}
+		if f.damaged.Swap(false) {
+			f.dirty = true
+		}
 		if look && (!f.watched || f.dirty) {
 			f.refreshLocked(ctx)
 		} else {
@@ -56,6 +71,9 @@ func (f *Folder) pump(ctx context.Context) {
 		}
 		if look && f.hasTwins() && f.writable {
 			f.tidyTwinsLocked(ctx)
+		}
+		if look && f.store.opt.Clock().Sub(f.savedAt) >= saveInterval {
+			f.saveIndexLocked(ctx)
 		}
 		f.mu.Unlock()
 	}
@@ -84,6 +102,7 @@ func (f *Folder) Sync(ctx context.Context) (*Snapshot, error) {
 		f.vanish()
 		return f.Snapshot(), ErrGone
 	}
+	given := f.givenByOthers()
 	if f.watched {
 		if err := f.barrier(ctx); err != nil {
 			return nil, err
@@ -93,6 +112,14 @@ func (f *Folder) Sync(ctx context.Context) (*Snapshot, error) {
 	defer f.mu.Unlock()
 	if err := f.refreshLocked(ctx); err != nil {
 		return nil, err
+	}
+	if given > f.modSeq {
+		// Another process told it, and all it was told for is seen now.
+		f.modSeq = given
+		if err := f.raiseMarkLocked(ctx); err != nil {
+			f.fail("writing the MODSEQ mark", err)
+		}
+		f.publishLocked()
 	}
 	if f.gone {
 		return f.Snapshot(), ErrGone
@@ -157,6 +184,7 @@ func (f *Folder) settleLocked(ctx context.Context) error {
 		before := f.state.n
 		err := f.assignLocked(ctx, false)
 		if changed || f.state.n != before {
+			f.catchUpLocked(ctx)
 			if merr := f.raiseMarkLocked(ctx); merr != nil {
 				f.fail("writing the MODSEQ mark", merr)
 			}
@@ -166,6 +194,27 @@ func (f *Folder) settleLocked(ctx context.Context) error {
 			return nil // logged; what has a UID is served all the same, and it is tried again
 		}
 		return err
+	}
+}
+
+// catchUpLocked sees what others did before they drew the MODSEQs that were found drawn: the next
+// snapshot has a HIGHESTMODSEQ above theirs, so it must hold their changes.
+func (f *Folder) catchUpLocked(ctx context.Context) {
+	for try := 0; f.behind && try < scanAttempts; try++ {
+		f.behind = false
+		if f.watched {
+			if f.barrier(ctx) != nil {
+				return
+			}
+			f.drainLocked()
+			if f.followRenamesLocked(); !f.dirty {
+				f.expungeDoubtfulLocked(f.doubtLocked())
+				continue
+			}
+		}
+		if f.rescanLocked(ctx) != nil {
+			return
+		}
 	}
 }
 
@@ -239,9 +288,9 @@ func (f *Folder) setPresentLocked(at place, present bool) {
 
 // followRenamesLocked gives records the names their files have now (rule 3).
 func (f *Folder) followRenamesLocked() (changed bool) {
-	modSeq := f.modSeq + 1
+	var flagged []uint32 // UIDs whose flags changed
 	for base, p := range f.odd {
-		_, ci, ri, ok := f.lookupBase(base)
+		uid, ci, ri, ok := f.lookupBase(base)
 		if !ok {
 			delete(f.odd, base)
 			continue
@@ -254,14 +303,30 @@ func (f *Folder) followRenamesLocked() (changed bool) {
 			continue // a later event tells where it went
 		}
 		changed = true
-		if f.renameRecordLocked(ci, ri, at, modSeq) {
-			f.modSeq = modSeq
+		if f.renameRecordLocked(ci, ri, at) {
+			flagged = append(flagged, uid)
 		}
 		if len(p.places) == 1 {
 			delete(f.odd, base)
 		}
 	}
+	f.touchLocked(flagged)
 	return changed
+}
+
+// touchLocked gives messages that were just changed new MODSEQs.
+func (f *Folder) touchLocked(uids []uint32) {
+	if len(uids) == 0 {
+		return
+	}
+	slices.Sort(uids)
+	modSeq := f.allotLocked(len(uids))
+	for _, uid := range uids {
+		modSeq++
+		if ci, ri, ok := f.state.locate(uid); ok {
+			f.state.own(ci).recs[ri].modSeq = modSeq
+		}
+	}
 }
 
 // isMessage tells whether there is a regular file at a place.
@@ -271,8 +336,8 @@ func (f *Folder) isMessage(at place) bool {
 }
 
 // renameRecordLocked notes a message's new name and tells whether flags
-// changed with it, which then carry modSeq.
-func (f *Folder) renameRecordLocked(ci, ri int, at place, modSeq uint64) bool {
+// changed with it.
+func (f *Folder) renameRecordLocked(ci, ri int, at place) bool {
 	c := f.state.own(ci)
 	if fullBase(c.name(ri)) != fullBase(at.name) {
 		f.list.untidy = true // the list must be told the new name
@@ -286,11 +351,7 @@ func (f *Folder) renameRecordLocked(ci, ri int, at place, modSeq uint64) bool {
 	if at.dir == inNew {
 		r.flags |= flagNew
 	}
-	if old == flags {
-		return false
-	}
-	r.modSeq = modSeq
-	return true
+	return old != flags
 }
 
 // nameLettersLocked sees to it that every letter in use has a keyword.
@@ -348,8 +409,7 @@ func (f *Folder) dropLocked(uids []uint32) bool {
 		}
 	}
 	f.state.remove(uids)
-	f.modSeq++
-	f.history.add(f.modSeq, uids)
+	f.history.add(f.allotLocked(1)+1, uids)
 	return true
 }
 

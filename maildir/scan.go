@@ -114,7 +114,7 @@ func (f *Folder) readInto(files map[string]*presence, atomic bool, dirs ...subdi
 // readOne adds the names of one directory.
 func (f *Folder) readOne(files map[string]*presence, s subdir, atomic bool) (whole bool, err error) {
 	d := f.dirOf(s)
-	whole, err = d.readNames(atomic, func(name []byte, typ direntType) {
+	whole, err = d.readNames(atomic, func(name []byte, typ direntType, ino uint64) {
 		if !usable(name) {
 			return
 		}
@@ -133,6 +133,7 @@ func (f *Folder) readOne(files map[string]*presence, s subdir, atomic bool) (who
 			p = &presence{places: make([]place, 0, 1)}
 			files[base] = p
 		}
+		p.ino = ino
 		if at := (place{s, n}); !p.has(at) {
 			p.places = append(p.places, at)
 		}

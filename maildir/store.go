@@ -47,6 +47,7 @@ type Store struct {
 	watch *watcher // nil: everything is polled
 
 	parsed *parsedCache
+	boot   uint64 // see counter.go
 
 	cancel context.CancelFunc
 	ctx    context.Context // ends with Close
@@ -86,6 +87,7 @@ func NewStore(opt Options) *Store {
 		lock:    &locker{host: opt.Host, pid: os.Getpid(), clock: opt.Clock, held: make(map[heldLock]bool)},
 		names:   newNames(opt.Clock, opt.Host),
 		parsed:  newParsedCache(maxParsed),
+		boot:    bootID(),
 		trees:   make(map[fileID]*Tree),
 		folders: make(map[*Folder]bool),
 		idle:    list.New(),

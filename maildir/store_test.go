@@ -23,12 +23,18 @@ import (
 func testStore(t testing.TB, opt Options) *Store {
 	t.Helper()
 	if opt.Logger == nil {
-		opt.Logger = slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
+		opt.Logger = testLogger(t)
 	}
 	s := NewStore(opt)
 	t.Cleanup(s.Close)
 	return s
 }
+
+func testLogger(t testing.TB) *slog.Logger {
+	return slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
+}
+
+var discard = slog.New(slog.DiscardHandler)
 
 type testWriter struct{ t testing.TB }
 
@@ -700,8 +706,8 @@ func TestRecordsOfOthersAreKept(t *testing.T) {
 
 // Who tidies the temporary directory takes nothing away that is not made again.
 func TestBarrierDirectoryRemoved(t *testing.T) {
-	s := testStore(t, Options{})
 	dir := filepath.Join(t.TempDir(), "Maildir")
+	s := testStore(t, Options{})
 	f := open(t, testTree(t, s, dir), Inbox)
 	defer f.Close()
 	s.watch.mu.Lock()

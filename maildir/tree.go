@@ -51,7 +51,7 @@ func (t *Tree) Path() string { return t.path }
 // dirs lists the directories of all folders but INBOX.
 func (t *Tree) dirs() ([]string, error) {
 	var out []string
-	_, err := t.top.readNames(false, func(name []byte, typ direntType) {
+	_, err := t.top.readNames(false, func(name []byte, typ direntType, _ uint64) {
 		if len(name) < 2 || name[0] != '.' || name[1] == '.' {
 			return
 		}

@@ -362,3 +362,24 @@ func (f *Folder) POP3Fields() (map[uint32]POP3Fields, error) {
 
 // BaseName is what a POP3 client may know message i by.
 func (s *Snapshot) BaseName(i int) string { c, r := s.at(i); return c.base(r) }
+
+// readUIDListHeader reads the first line of the list alone.
+func readUIDListHeader(d *dir) (h uidHeader, err error) {
+	const maxHeader = 4096 // octets
+	f, err := d.open(uidlistName)
+	if err != nil {
+		return h, err
+	}
+	defer f.Close()
+	b := make([]byte, maxHeader)
+	n, err := f.ReadAt(b, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return h, err
+	}
+	line, _, ok := bytes.Cut(b[:n], []byte{'\n'})
+	if !ok {
+		return h, fmt.Errorf("%s: line 1: the header has no end: %w", uidlistName, ErrDamaged)
+	}
+	_, err = h.parseHeader(string(line))
+	return h, err
+}

@@ -59,7 +59,7 @@ func uidValidityFile(n uint32) string { return fmt.Sprintf("%s.%08x", uidValidit
 // lastUIDValidity finds the highest number; lower ones are leftovers. Where
 // only the main file is there, its counter file is made anew.
 func lastUIDValidity(root *dir) (last uint32, stale []string, err error) {
-	_, err = root.readNames(false, func(name []byte, _ direntType) {
+	_, err = root.readNames(false, func(name []byte, _ direntType, _ uint64) {
 		hex, ok := strings.CutPrefix(string(name), uidValidityName+".")
 		if !ok || len(hex) != 8 {
 			return
