@@ -12,7 +12,7 @@ INTEROP ?= $(if $(CI),require,run)
 STORM ?= 10m
 FUZZTIME ?= 1m
 
-.PHONY: test build check unit interop reference clients storm fuzz
+.PHONY: bench test build check unit interop reference clients storm fuzz
 
 test: clients check unit interop
 
@@ -49,3 +49,9 @@ fuzz:
 			go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; \
 		done; \
 	done
+
+# Side by side with Debian's Dovecot, as root; BENCH is flags, such as --quick,
+# --only fetch or --json. See internal/bench.
+BENCH ?=
+bench:
+	go run ./internal/bench $(BENCH)
