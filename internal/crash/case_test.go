@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -110,17 +111,15 @@ func (c *trial) where() string {
 	return c.tracer.last.String()
 }
 
-// inParallel calls do for 1, 2, 3 ... until it says that there are no more, a few at a time; step
-// leaves out all but every step-th.
+// inParallel calls do for 1, 1+step, 1+2*step ... until it says that there are no more, a few at a time.
 func inParallel(step int, do func(k int) (more bool)) {
 	var next atomic.Int64
 	var over atomic.Bool
 	var wg sync.WaitGroup
-	for range max(3, runtime.GOMAXPROCS(0)+1) {
+	for range runtime.GOMAXPROCS(0) + 1 {
 		wg.Go(func() {
 			for !over.Load() {
-				k := int(next.Add(1)-1)*step + 1
-				if !do(k) {
+				if k := int(next.Add(1)-1)*step + 1; !do(k) {
 					over.Store(true)
 				}
 			}
@@ -129,17 +128,40 @@ func inParallel(step int, do func(k int) (more bool)) {
 	wg.Wait()
 }
 
-// stepFor spreads about sample cases over all of them, unless all are wanted.
-func stepFor(all, sample int) int {
+// stepFor spreads the sample over all cases, unless all are wanted.
+func stepFor(all int) int {
 	if *wholeFlag {
 		return 1
 	}
-	return max(1, all/sample)
+	return max(1, all / *sampleFlag)
 }
+
+// nth picks the k-th of some calls; asked by one goroutine.
+func nth(k int, some func(call) bool) func(call) bool {
+	seen := 0
+	return func(c call) bool {
+		if some(c) {
+			seen++
+			return seen == k
+		}
+		return false
+	}
+}
+
+func anyCall(call) bool { return true }
+
+// A lock's few octets are written in one piece whatever happens to the process.
+func canTear(c call) bool {
+	return c.name == "write" && c.size > 1 && !strings.HasSuffix(c.path, ".lock")
+}
+
+func isSync(c call) bool { return strings.HasSuffix(c.name, "sync") }
+
+func takesRoom(c call) bool { return needsRoom[c.name] }
 
 // needsTrace skips where processes cannot be traced.
 var needsTrace = sync.OnceValue(func() error {
-	c, err := newTrialIn("", fates(func(call) (fate, syscall.Errno) { return letGo, 0 }))
+	c, err := newTrialIn(fates(func(call) (fate, syscall.Errno) { return letGo, 0 }))
 	if err != nil {
 		return err
 	}
@@ -162,25 +184,42 @@ func (f fates) before(c call) (fate, syscall.Errno) { return f(c) }
 func (fates) after(call)                            {}
 func (fates) wantAfter() bool                       { return false }
 
-// callsOfScript is how many calls the script makes when nothing is wrong, which must go well.
-var callsOfScript = sync.OnceValues(func() (int, error) {
-	c, err := newTrialIn("", fates(func(call) (fate, syscall.Errno) { return letGo, 0 }))
+// scriptCalls are the calls that the script makes when nothing is wrong, which must go well.
+var scriptCalls = sync.OnceValues(func() (calls []call, err error) {
+	c, err := newTrialIn(fates(func(c call) (fate, syscall.Errno) {
+		calls = append(calls, c)
+		return letGo, 0
+	}))
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer c.remove()
-	err = errors.Join(c.run(), c.end())
-	if err != nil {
+	if err = errors.Join(c.run(), c.end()); err != nil {
 		text, _ := os.ReadFile(filepath.Join(c.dir, "log"))
-		return 0, fmt.Errorf("%w; the log:\n%s", err, text)
+		return nil, fmt.Errorf("%w; the log:\n%s", err, text)
 	}
-	if err == nil && len(c.s.refused)+len(c.s.strange) > 0 {
-		err = fmt.Errorf("without a fault: %v %v", c.s.refused, c.s.strange)
+	if len(c.s.refused)+len(c.s.strange) > 0 {
+		return nil, fmt.Errorf("without a fault: %v %v", c.s.refused, c.s.strange)
 	}
-	if err == nil {
-		if wrong := c.recheck(c.s.ledger); wrong != nil {
-			err = fmt.Errorf("without a fault: %v", wrong)
+	if wrong := c.recheck(c.s.ledger); wrong != nil {
+		return nil, fmt.Errorf("without a fault: %v", wrong)
+	}
+	return calls, nil
+})
+
+// stepsOver gives the step over the calls that some picks.
+func stepsOver(t *testing.T, some func(call) bool) int {
+	t.Helper()
+	mustTrace(t)
+	calls, err := scriptCalls()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, c := range calls {
+		if some(c) {
+			n++
 		}
 	}
-	return c.tracer.calls, err
-})
+	return stepFor(n)
+}

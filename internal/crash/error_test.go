@@ -5,7 +5,6 @@ package crash
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"syscall"
 	"testing"
 )
@@ -13,17 +12,13 @@ import (
 // TestError lets each call that writes fail once: what is then answered is true, what was refused never
 // appears, and the server goes on. A write may also do only half of its work.
 func TestError(t *testing.T) {
-	mustTrace(t)
-	all, err := callsOfScript()
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, errno := range []syscall.Errno{syscall.ENOSPC, syscall.EIO, syscall.EDQUOT} {
 		t.Run(errnoName(errno), func(t *testing.T) {
 			var n count
-			inParallel(stepFor(all, *sampleFlag), func(k int) bool {
-				return failAt(t, k, &n, func(c call) (fate, syscall.Errno) {
-					if c.n == k {
+			inParallel(stepsOver(t, anyCall), func(k int) bool {
+				at := nth(k, anyCall)
+				return fails(t, &n, func(c call) (fate, syscall.Errno) {
+					if at(c) {
 						return refuse, errno
 					}
 					return letGo, 0
@@ -34,12 +29,15 @@ func TestError(t *testing.T) {
 	}
 	t.Run("half", func(t *testing.T) {
 		var n count
-		inParallel(stepFor(all, *sampleFlag), func(k int) bool {
-			return failAt(t, k, &n, func(c call) (fate, syscall.Errno) {
+		inParallel(stepsOver(t, canTear), func(k int) bool {
+			at, torn := nth(k, canTear), ""
+			return fails(t, &n, func(c call) (fate, syscall.Errno) {
 				switch {
-				case c.n == k && c.size > 1:
+				case at(c):
+					torn = c.path
 					return halve, 0
-				case c.n == k+1 && c.name == "write":
+				case c.name == "write" && c.path == torn:
+					torn = ""
 					return refuse, syscall.ENOSPC // the other half
 				}
 				return letGo, 0
@@ -49,43 +47,32 @@ func TestError(t *testing.T) {
 	})
 }
 
-// TestFullDisk: from the k-th call on, nothing can be made or written. What was there is safe, and
-// when there is room again, all goes on.
-func TestFullDisk(t *testing.T) {
-	mustTrace(t)
-	all, err := callsOfScript()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var n count
-	inParallel(stepFor(all, *sampleFlag), func(k int) bool {
-		return failAt(t, k, &n, func(c call) (fate, syscall.Errno) {
-			if c.n >= k && needsRoom[c.name] {
-				return refuse, syscall.ENOSPC
-			}
-			return letGo, 0
+// TestLastingError: from some call on, a kind of call always fails. What was there is safe, and when the
+// disk is well again, all goes on.
+func TestLastingError(t *testing.T) {
+	for _, kind := range []struct {
+		name  string
+		some  func(call) bool
+		errno syscall.Errno
+	}{
+		{"full", takesRoom, syscall.ENOSPC},
+		{"sync", isSync, syscall.EIO},
+		{"all", anyCall, syscall.EIO},
+	} {
+		t.Run(kind.name, func(t *testing.T) {
+			var n count
+			inParallel(stepsOver(t, kind.some), func(k int) bool {
+				at, began := nth(k, kind.some), false
+				return fails(t, &n, func(c call) (fate, syscall.Errno) {
+					if began = began || at(c); began && kind.some(c) {
+						return refuse, kind.errno
+					}
+					return letGo, 0
+				})
+			})
+			n.say(t, "calls failed from some call on, nothing wrong was told, it served on")
 		})
-	})
-	n.say(t, "the disk was full from some call on")
-}
-
-// TestBadDisk: from the k-th call on, every sync fails.
-func TestBadDisk(t *testing.T) {
-	mustTrace(t)
-	all, err := callsOfScript()
-	if err != nil {
-		t.Fatal(err)
 	}
-	var n count
-	inParallel(stepFor(all, *sampleFlag), func(k int) bool {
-		return failAt(t, k, &n, func(c call) (fate, syscall.Errno) {
-			if c.n >= k && strings.HasSuffix(c.name, "sync") {
-				return refuse, syscall.EIO
-			}
-			return letGo, 0
-		})
-	})
-	n.say(t, "every sync failed from some call on")
 }
 
 // needsRoom are the calls that a full disk refuses.
@@ -98,16 +85,16 @@ func errnoName(e syscall.Errno) string {
 	return map[syscall.Errno]string{syscall.ENOSPC: "ENOSPC", syscall.EIO: "EIO", syscall.EDQUOT: "EDQUOT"}[e]
 }
 
-// failAt runs the case in which calls fail as f says, from the k-th on. When the script is through,
-// nothing fails any more.
-func failAt(t *testing.T, k int, n *count, f fates) (more bool) {
-	passed := false // guarded by the tracer: asked and set while the server stands still or is idle
+// fails runs the case in which calls fail as f says; more is false when none did. When the script is
+// through, nothing fails any more.
+func fails(t *testing.T, n *count, f fates) (more bool) {
+	over := false // guarded by the tracer's mu
 	var c *trial
-	c, err := newTrialIn("", fates(func(x call) (fate, syscall.Errno) {
+	c, err := newTrialIn(fates(func(x call) (fate, syscall.Errno) {
 		c.tracer.mu.Lock()
-		over := passed
+		now := over
 		c.tracer.mu.Unlock()
-		if over {
+		if now {
 			return letGo, 0
 		}
 		return f(x)
@@ -120,8 +107,8 @@ func failAt(t *testing.T, k int, n *count, f fates) (more bool) {
 	c.s.waiting = true
 	err = c.run()
 	c.tracer.mu.Lock()
-	passed = true
-	calls, hit := c.tracer.calls, c.tracer.last.n > 0
+	over = true
+	hit := c.tracer.last.n > 0
 	c.tracer.mu.Unlock()
 	if err != nil {
 		err = fmt.Errorf("the script ended: %w", err)
@@ -137,16 +124,16 @@ func failAt(t *testing.T, k int, n *count, f fates) (more bool) {
 		}
 	}
 	if err := errors.Join(err, c.end()); err != nil {
-		t.Errorf("k=%d, %s: %v; refused %q", k, c.where(), err, c.s.refused)
-		return calls >= k
+		t.Errorf("%s: %v; refused %q", c.where(), err, c.s.refused)
+		return hit
 	}
 	if !hit {
-		return calls >= k
+		return false
 	}
 	n.cases.Add(1)
 	wrong = append(append(c.s.strange, wrong...), c.recheck(c.s.ledger)...)
 	for _, w := range wrong {
-		t.Errorf("k=%d, %s: %s; refused %q", k, c.where(), w, c.s.refused)
+		t.Errorf("%s: %s; refused %q", c.where(), w, c.s.refused)
 	}
 	return true
 }

@@ -5,19 +5,13 @@ package crash
 import (
 	"errors"
 	"os"
-	"strings"
 	"syscall"
 	"testing"
 )
 
-// newTrialIn is newTrial in a fresh directory below base, or in memory; remove takes it away.
-func newTrialIn(base string, j judge) (*trial, error) {
-	if base == "" {
-		if _, err := os.Stat("/dev/shm"); err == nil {
-			base = "/dev/shm"
-		}
-	}
-	dir, err := os.MkdirTemp(base, "postroom-crash-")
+// newTrialIn is newTrial in a fresh directory, which remove takes away.
+func newTrialIn(j judge) (*trial, error) {
+	dir, err := os.MkdirTemp(memory(), "postroom-crash-")
 	if err != nil {
 		return nil, err
 	}
@@ -28,31 +22,26 @@ func (c *trial) remove() { os.RemoveAll(c.dir) }
 
 // TestKill kills the server at each call that writes, before it is made and in the middle of a write.
 func TestKill(t *testing.T) {
-	mustTrace(t)
-	all, err := callsOfScript()
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, how := range []struct {
 		name string
 		fate fate
-	}{{"before", kill}, {"torn", tear}} {
+		some func(call) bool
+	}{{"before", kill, anyCall}, {"torn", tear, canTear}} {
 		t.Run(how.name, func(t *testing.T) {
 			var n count
-			inParallel(stepFor(all, *sampleFlag), func(k int) bool { return killAt(t, how.fate, k, &n) })
+			inParallel(stepsOver(t, how.some), func(k int) bool { return killAt(t, how.fate, nth(k, how.some), &n) })
 			n.say(t, "killed, restarted, nothing lost")
 		})
 	}
 }
 
-// killAt runs the case for the k-th call; more is false when there are not so many.
-func killAt(t *testing.T, how fate, k int, n *count) (more bool) {
-	c, err := newTrialIn("", fates(func(c call) (fate, syscall.Errno) {
-		// A lock's few octets are written in one piece whatever happens to the process.
-		if c.n != k || how == tear && (c.size < 2 || strings.HasSuffix(c.path, ".lock")) {
-			return letGo, 0
+// killAt runs the case for one call; more is false when the script has no such call.
+func killAt(t *testing.T, how fate, at func(call) bool, n *count) (more bool) {
+	c, err := newTrialIn(fates(func(c call) (fate, syscall.Errno) {
+		if at(c) {
+			return how, 0
 		}
-		return how, 0
+		return letGo, 0
 	}))
 	if err != nil {
 		t.Error(err)
@@ -60,18 +49,15 @@ func killAt(t *testing.T, how fate, k int, n *count) (more bool) {
 	}
 	defer c.remove()
 	if err := errors.Join(c.run(), c.end()); err != nil {
-		t.Errorf("k=%d: %v", k, err)
-		return false
-	}
-	if c.tracer.calls < k {
+		t.Errorf("%s: %v", c.where(), err)
 		return false
 	}
 	if !c.tracer.killed {
-		return true // not a write that can be torn
+		return false
 	}
 	n.cases.Add(1)
 	for _, w := range append(c.s.strange, c.recheck(c.s.ledger)...) {
-		t.Errorf("k=%d, %s: %s", k, c.where(), w)
+		t.Errorf("%s: %s", c.where(), w)
 	}
 	return true
 }

@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -52,8 +53,23 @@ func (s *session) place(root, box, name, flags string) error {
 	}
 	b := s.boxes[box]
 	b.maybe(m.id, setOf(strings.Fields(flags)...))
-	b.extra[m.id].sure = true
-	return os.Rename(temp, filepath.Join(dir, name))
+	final := filepath.Join(dir, name)
+	err := errors.Join(syncPath(temp), os.Rename(temp, final), syncPath(filepath.Dir(final)))
+	if err == nil && s.placed != nil {
+		s.placed(final)
+	}
+	b.extra[m.id].sure = err == nil
+	return err
+}
+
+// syncPath syncs a file or a directory.
+func syncPath(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
 }
 
 // someDate is the INTERNALDATE that some messages are given.
@@ -61,7 +77,9 @@ const someDate = " 7-Feb-2024 13:37:11 +0100"
 
 // script is what the client of every case does, step by step; after the
 // first error it is over. restart ends the server and starts another.
-func (s *session) script(root string, restart func() error) error {
+func (s *session) script(root string, restart func() error) (err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	run := func(steps ...func() error) error {
 		for _, step := range steps {
 			if err := step(); err != nil {
@@ -71,7 +89,7 @@ func (s *session) script(root string, restart func() error) error {
 		return nil
 	}
 	lookAt := func(name string) func() error { return func() error { return s.look(name) } }
-	err := run(
+	err = run(
 		lookAt("INBOX"),
 		func() error { return s.append("INBOX", part{"a1", `\Seen`, someDate, 5}) },
 		func() error { return s.append("INBOX", part{"a2", "", "", 2000}) },
@@ -109,7 +127,7 @@ func (s *session) script(root string, restart func() error) error {
 		return err
 	}
 	s.hangUp()
-	if err := restart(); err != nil {
+	if s.wait(func() { err = restart() }); err != nil {
 		return err
 	}
 	return run(
@@ -127,6 +145,8 @@ func (s *session) script(root string, restart func() error) error {
 
 // epilogue is what must be answered OK after a fault has passed: it serves on.
 func (s *session) epilogue() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	before := len(s.refused)
 	for _, step := range []func() error{
 		func() error { return s.look("INBOX") },

@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -19,21 +20,42 @@ type session struct {
 	c          *client       // nil: the next command connects
 	selected   string
 
+	// mu is held while the ledger is written, and not while the server is waited for: then others may copy it.
+	mu sync.Mutex
+
 	refused  []string // tagged NOs and BADs
 	strange  []string // what the server told and should not have
 	letterNo int
+
+	placed func(path string) // unless nil: called for each file that is put into the tree past the server
 }
 
 func (s *session) connect() error {
 	if s.c != nil {
 		return nil
 	}
-	c, err := login(s.imap(), s.user)
+	var c *client
+	var err error
+	s.wait(func() { c, err = login(s.imap(), s.user) })
 	if err != nil {
 		return err
 	}
 	s.c, s.selected = c, ""
 	return nil
+}
+
+// wait calls f, which waits for the server.
+func (s *session) wait(f func()) {
+	s.mu.Unlock()
+	defer s.mu.Lock()
+	f()
+}
+
+// copyLedger is the ledger as it is now; for other goroutines than the script's.
+func (s *session) copyLedger() *ledger {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ledger.clone()
 }
 
 func (s *session) hangUp() {
@@ -48,7 +70,7 @@ func (s *session) do(command string) (a answer, ok bool, err error) {
 	if err := s.connect(); err != nil {
 		return a, false, err
 	}
-	a, err = s.c.do(command)
+	s.wait(func() { a, err = s.c.do(command) })
 	if err == nil && a.status != "OK" {
 		s.refused = append(s.refused, fmt.Sprintf("%.50q: %s %s", command, a.status, a.text))
 	}
@@ -70,7 +92,9 @@ func (s *session) look(name string) error {
 		return err
 	}
 	s.selected = ""
-	st, err := s.c.look(name, s.boxes[name])
+	var st state
+	var err error
+	s.wait(func() { st, err = s.c.look(name, s.boxes[name]) })
 	for uid, m := range st.msgs {
 		s.sees(st.validity, uid, idOf(m.body))
 	}
@@ -375,7 +399,10 @@ func (s *session) popDelete(n int) error {
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(clientPatience))
 	r := bufio.NewReader(conn)
-	line := func() (string, error) { l, err := r.ReadString('\n'); return strings.TrimSpace(l), err }
+	line := func() (l string, err error) {
+		s.wait(func() { l, err = r.ReadString('\n') })
+		return strings.TrimSpace(l), err
+	}
 	if _, err := line(); err != nil {
 		return err
 	}
