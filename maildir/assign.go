@@ -345,3 +345,22 @@ func (f *Folder) writeMarkLocked(ctx context.Context) error {
 	}
 	return nil
 }
+
+// known makes a message of a record of the uid list and its places.
+func (f *Folder) known(r uidRecord, p *presence) newMessage {
+	at := p.places[0]
+	m := newMessage{uid: r.uid, name: at.name, flags: flagsOf(at.name), size: -1, ino: p.ino}
+	if w, ok := r.field('W'); ok {
+		m.size = parseSize(w)
+	}
+	if at.dir == inNew {
+		m.flags |= flagNew
+	}
+	if len(p.places) > 1 {
+		f.odd[r.base] = p
+	}
+	if fullBase(at.name) != r.name {
+		f.list.untidy = true
+	}
+	return m
+}

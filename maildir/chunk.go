@@ -129,13 +129,16 @@ func (r *records) hasBase(i int, base string) bool {
 	return string(r.names[m.nameOff:m.nameOff+uint32(m.baseLen)]) == base
 }
 
-// place is where the file of message i is.
-func (r *records) place(i int) place {
+// dirOf tells in which directory the file of message i is.
+func (r *records) dirOf(i int) subdir {
 	if r.recs[i].flags&flagNew != 0 {
-		return place{inNew, r.name(i)}
+		return inNew
 	}
-	return place{inCur, r.name(i)}
+	return inCur
 }
+
+// place is where the file of message i is.
+func (r *records) place(i int) place { return place{r.dirOf(i), r.name(i)} }
 
 // find gives the index of the first record whose UID is at least uid.
 func (r *records) find(uid uint32) int {

@@ -63,7 +63,7 @@ func (x *indexFile) close() {
 // follows mends, as if others had changed it. It is called with or without Folder.mu.
 func (f *Folder) recoverChunk(c *chunk, cause error) *records {
 	f.log.Error("the index is damaged; the folder is read anew", "error", cause)
-	files := make(map[string]*presence)
+	files := newListing()
 	if err := f.readInto(files, false, inNew, inCur); err != nil {
 		f.log.Error("reading the folder", "error", err)
 	}
@@ -74,7 +74,7 @@ func (f *Folder) recoverChunk(c *chunk, cause error) *records {
 			return
 		}
 		seen[r.uid] = true
-		if files[r.base] != nil {
+		if files.find(r.base) != nil {
 			here = append(here, r)
 		} else {
 			absent = append(absent, r)
@@ -94,7 +94,8 @@ func (f *Folder) recoverChunk(c *chunk, cause error) *records {
 	out := new(records)
 	for _, r := range recs {
 		m := newMessage{uid: r.uid, name: r.name + ":2,", size: -1, modSeq: maxModSeqOf(c)}
-		if p := files[r.base]; p != nil {
+		if file := files.find(r.base); file != nil {
+			p := files.presenceOf(file)
 			m.name, m.flags, m.ino = p.places[0].name, flagsOf(p.places[0].name), p.ino
 			if p.places[0].dir == inNew {
 				m.flags |= flagNew
@@ -191,10 +192,10 @@ func (f *Folder) stampOf(name string) stamp {
 
 // rememberLocked goes on with the history that the index kept: what it knew and is not there any more is
 // expunged. recs are the messages found, ascending by UID; next is the next UID.
-func (f *Folder) rememberLocked(p *prior, recs []uidRecord, next uint32, fresh func() uint64) {
+func (f *Folder) rememberLocked(p *prior, recs []found, next uint32, fresh func() uint64) {
 	f.history = p.history
 	have := func(uid uint32) bool {
-		_, ok := slices.BinarySearchFunc(recs, uid, func(r uidRecord, uid uint32) int { return cmp.Compare(r.uid, uid) })
+		_, ok := slices.BinarySearchFunc(recs, uid, func(r found, uid uint32) int { return cmp.Compare(r.uid, uid) })
 		return ok
 	}
 	var gone []uint32

@@ -12,7 +12,7 @@ import (
 const scanAttempts = 20
 
 // readFiles gives the names present for each base (rules 7, 9 and 10).
-func (f *Folder) readFiles(ctx context.Context) (map[string]*presence, error) {
+func (f *Folder) readFiles(ctx context.Context) (*listing, error) {
 	if f.watched {
 		return f.readWatched(ctx)
 	}
@@ -21,13 +21,13 @@ func (f *Folder) readFiles(ctx context.Context) (map[string]*presence, error) {
 }
 
 // readWatched is rule 7: what events touched meanwhile is theirs to tell.
-func (f *Folder) readWatched(ctx context.Context) (map[string]*presence, error) {
+func (f *Folder) readWatched(ctx context.Context) (*listing, error) {
 	for try := range scanAttempts {
 		if err := sleep(ctx, time.Duration(try)*time.Millisecond); err != nil {
 			return nil, err
 		}
 		f.queue.take(nil) // what happened before the reading, the reading sees
-		files := make(map[string]*presence)
+		files := newListing()
 		if err := f.readInto(files, false, inNew, inCur); err != nil {
 			return nil, err
 		}
@@ -39,32 +39,16 @@ func (f *Folder) readWatched(ctx context.Context) (map[string]*presence, error) 
 			continue
 		}
 		for _, e := range events {
-			setFile(files, place{e.dir, e.name}, e.created)
+			files.set(place{e.dir, e.name}, e.created)
 		}
 		return files, nil
 	}
 	return nil, fmt.Errorf("%s: events were lost in %d scans: %w", f.name, scanAttempts, ErrBusy)
 }
 
-func setFile(files map[string]*presence, at place, present bool) {
-	base := baseOf(at.name)
-	p := files[base]
-	if p == nil {
-		if !present {
-			return
-		}
-		p = &presence{}
-		files[base] = p
-	}
-	p.set(at, present)
-	if len(p.places) == 0 {
-		delete(files, base)
-	}
-}
-
 // readUnwatched is rules 9 and 10. absenceCounts tells whether a message that
 // was not found is gone.
-func (f *Folder) readUnwatched(ctx context.Context) (files map[string]*presence, absenceCounts bool, err error) {
+func (f *Folder) readUnwatched(ctx context.Context) (files *listing, absenceCounts bool, err error) {
 	for try := range scanAttempts {
 		if err := sleep(ctx, time.Duration(try)*time.Millisecond); err != nil {
 			return nil, false, err
@@ -73,7 +57,7 @@ func (f *Folder) readUnwatched(ctx context.Context) (files map[string]*presence,
 		if err != nil {
 			return nil, false, err
 		}
-		files = make(map[string]*presence)
+		files = newListing()
 		whole := true
 		for _, s := range []subdir{inNew, inCur, inNew} {
 			w, err := f.readOne(files, s, true)
@@ -102,7 +86,7 @@ func (f *Folder) stamps() (s [2]stamp, err error) {
 	return s, wrapSys("stat", f.name, err)
 }
 
-func (f *Folder) readInto(files map[string]*presence, atomic bool, dirs ...subdir) error {
+func (f *Folder) readInto(files *listing, atomic bool, dirs ...subdir) error {
 	for _, s := range dirs {
 		if _, err := f.readOne(files, s, atomic); err != nil {
 			return err
@@ -112,31 +96,21 @@ func (f *Folder) readInto(files map[string]*presence, atomic bool, dirs ...subdi
 }
 
 // readOne adds the names of one directory.
-func (f *Folder) readOne(files map[string]*presence, s subdir, atomic bool) (whole bool, err error) {
+func (f *Folder) readOne(files *listing, s subdir, atomic bool) (whole bool, err error) {
 	d := f.dirOf(s)
 	whole, err = d.readNames(atomic, func(name []byte, typ direntType, ino uint64) {
 		if !usable(name) {
 			return
 		}
-		n := string(name)
 		if typ != direntRegular {
 			if typ != direntUnknown {
 				return
 			}
-			if fi, err := d.stat(n); err != nil || !fi.Mode().IsRegular() {
+			if fi, err := d.stat(string(name)); err != nil || !fi.Mode().IsRegular() {
 				return
 			}
 		}
-		base := baseOf(n)
-		p := files[base]
-		if p == nil {
-			p = &presence{places: make([]place, 0, 1)}
-			files[base] = p
-		}
-		p.ino = ino
-		if at := (place{s, n}); !p.has(at) {
-			p.places = append(p.places, at)
-		}
+		files.add(s, name, ino)
 	})
 	return whole, wrapSys("read", f.name+"/"+s.String(), err)
 }
@@ -158,7 +132,7 @@ func (f *Folder) atomicReads() bool {
 
 // rescanLocked reads the folder anew and makes the state agree.
 func (f *Folder) rescanLocked(ctx context.Context) error {
-	var files map[string]*presence
+	var files *listing
 	var err error
 	absenceCounts := true
 	if f.watched {
@@ -177,19 +151,26 @@ func (f *Folder) rescanLocked(ctx context.Context) error {
 	for _, c := range f.state.chunks {
 		r := c.get()
 		for i := range r.recs {
-			base := r.base(i)
-			p := files[base]
-			delete(files, base)
-			at := r.place(i)
-			switch {
-			case p == nil && absenceCounts:
-				gone = append(gone, r.recs[i].uid)
-			case p != nil && (len(p.places) != 1 || p.places[0] != at):
-				f.odd[base] = p
+			m := &r.recs[i]
+			file := files.find(view(r.names[m.nameOff : m.nameOff+uint32(m.baseLen)]))
+			if file == nil {
+				if absenceCounts {
+					gone = append(gone, m.uid)
+				}
+				continue
+			}
+			file.uid = m.uid
+			same := !file.odd && file.dir == r.dirOf(i) && view(files.nameOf(file)) == view(r.names[m.nameOff:m.nameOff+uint32(m.nameLen)])
+			if !same {
+				f.odd[r.base(i)] = files.presenceOf(file)
 			}
 		}
 	}
-	f.fresh = files
+	files.each(func(file *listed) {
+		if file.uid == 0 {
+			f.fresh[string(files.baseOf(file))] = files.presenceOf(file)
+		}
+	})
 	if len(gone) > 0 && !f.watched {
 		// A file that went to new/ and came back between the readings was in none of them.
 		if gone, err = f.stillGoneLocked(ctx, gone); err != nil {
@@ -216,9 +197,9 @@ func (f *Folder) stillGoneLocked(ctx context.Context, gone []uint32) ([]uint32, 
 			continue
 		}
 		base := f.state.chunks[ci].get().base(ri)
-		switch p := files[base]; {
-		case p != nil:
-			f.odd[base] = p
+		switch file := files.find(base); {
+		case file != nil:
+			f.odd[base] = files.presenceOf(file)
 		case absenceCounts:
 			still = append(still, uid)
 		}

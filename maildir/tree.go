@@ -235,7 +235,7 @@ func (t *Tree) build(dirName string) (err error) {
 	}
 	f.Close()
 	l := uidList{uidHeader: uidHeader{uidValidity: uidValidity, uidNext: 1}}
-	if err := l.rewrite(d, nil); err != nil {
+	if err := l.replace(d, l.begin(0)); err != nil {
 		return err
 	}
 	if err := t.top.rename(temp, dirName); err != nil {

@@ -102,6 +102,19 @@ func (r *uidRecord) field(key byte) (value string, ok bool) {
 	return "", false
 }
 
+// parseSize reads the value of S or W; -1 if it is none.
+func parseSize(s string) int64 {
+	digits, rest := leadingDigits(s)
+	if digits == "" || rest != "" || len(digits) > 18 {
+		return -1
+	}
+	n := int64(0)
+	for _, c := range digits {
+		n = n*10 + int64(c-'0')
+	}
+	return n
+}
+
 // readUIDList reads the whole list, calling each for every record in the order
 // of the file. A missing file gives an empty list with no UIDVALIDITY. ErrDamaged means
 // that no UID of the file can be trusted.
@@ -304,21 +317,34 @@ func (l *uidList) appendRecords(d *dir, recs []uidRecord) error {
 	return nil
 }
 
-// rewrite replaces the file by these records, ascending. The caller holds the lock.
-func (l *uidList) rewrite(d *dir, recs []uidRecord) error {
+// listWriter builds the contents of a new list.
+type listWriter struct {
+	b     []byte
+	lines int
+}
+
+// begin starts a new list, about size octets long. lastUID must be that of the last record to come.
+func (l *uidList) begin(size int) *listWriter {
 	if l.guid == "" {
 		l.guid = newGUID()
 	}
 	l.uidNext = l.next()
-	b := l.format()
-	for i := range recs {
-		b = recs[i].append(b)
-	}
-	st, err := d.replaceFile(uidlistTemp, uidlistName, b)
+	return &listWriter{b: append(make([]byte, 0, size+256), l.format()...)}
+}
+
+// add adds a record; they ascend.
+func (w *listWriter) add(r *uidRecord) {
+	w.b = r.append(w.b)
+	w.lines++
+}
+
+// replace puts the new list in place of the file. The caller holds the lock.
+func (l *uidList) replace(d *dir, w *listWriter) error {
+	st, err := d.replaceFile(uidlistTemp, uidlistName, w.b)
 	if err != nil {
 		return wrapSys("write", uidlistName, err)
 	}
-	l.stamp, l.consumed, l.lines = st, int64(len(b)), len(recs)
+	l.stamp, l.consumed, l.lines = st, int64(len(w.b)), w.lines
 	if fi, err := d.stat(uidlistName); err == nil {
 		l.stamp = stampOf(fi) // the rename changed the ctime
 	}

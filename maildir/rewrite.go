@@ -1,0 +1,73 @@
+package maildir
+
+import "slices"
+
+// addLocked appends a message to the state; its UID is above all others.
+func (f *Folder) addLocked(m newMessage) {
+	f.state.append(m)
+	f.bases.add(baseOf(m.name), m.uid)
+}
+
+// rewriteListLocked writes the whole list: the records of all messages, with
+// what other programs noted about them, and more. The caller holds the lock.
+func (f *Folder) rewriteListLocked(more []uidRecord) error {
+	notes := f.notesInList()
+	listed := make(map[string]bool)
+	if len(f.adopted) > 0 {
+		for _, r := range more {
+			listed[r.base] = true
+		}
+		more = slices.Clone(more)
+		for _, r := range f.adopted {
+			if !listed[r.base] {
+				more = append(more, r)
+			}
+		}
+	}
+	if !slices.IsSortedFunc(more, byUID) {
+		slices.SortFunc(more, byUID)
+	}
+	f.list.lastUID = max(f.list.lastUID, f.lastUID())
+	if n := len(more); n > 0 {
+		f.list.lastUID = max(f.list.lastUID, more[n-1].uid)
+	}
+	const line = 80 // octets, about
+	w := f.list.begin(line * (f.state.n + len(more)))
+	for _, c := range f.state.chunks {
+		r := c.get()
+		for i := range r.recs {
+			m := &r.recs[i]
+			for len(more) > 0 && more[0].uid < m.uid {
+				w.add(&more[0])
+				more = more[1:]
+			}
+			name := fullBase(view(r.names[m.nameOff : m.nameOff+uint32(m.nameLen)]))
+			w.add(&uidRecord{uid: m.uid, ext: notes[m.uid], name: name})
+		}
+	}
+	for i := range more {
+		w.add(&more[i])
+	}
+	return f.list.replace(f.home, w)
+}
+
+// notesInList gives what other programs noted beside UIDs, by UID. An error loses those
+// notes, not UIDs: these are in the state.
+func (f *Folder) notesInList() map[uint32]string {
+	if !f.list.persisted {
+		return nil
+	}
+	notes := make(map[uint32]string)
+	old, err := readUIDList(f.home, uidlistName, func(r uidRecord) {
+		if r.ext == "" {
+			return
+		}
+		if uid, _, _, ok := f.lookupBase(r.base); ok && uid == r.uid {
+			notes[uid] = r.ext
+		}
+	})
+	if err == nil && old.persisted {
+		f.list.others = old.others
+	}
+	return notes
+}
