@@ -28,10 +28,11 @@ func (c *conn) capabilities() string {
 	if c.tls == nil && c.srv.opt.TLS != nil {
 		words = append(words, "STARTTLS")
 	}
-	if !c.secret() {
-		words = append(words, "LOGINDISABLED")
+	mechanisms := c.srv.opt.Auth.Mechanisms(c.connInfo())
+	if !c.secret() || !slices.Contains(mechanisms, "PLAIN") {
+		words = append(words, "LOGINDISABLED") // LOGIN stands and falls with PLAIN
 	}
-	for _, m := range c.srv.opt.Auth.Mechanisms(c.connInfo()) {
+	for _, m := range mechanisms {
 		if c.mayUse(m) {
 			words = append(words, "AUTH="+m)
 		}

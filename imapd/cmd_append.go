@@ -58,6 +58,7 @@ func (cmd *appendCommand) run(c *conn) error {
 	}
 	c.count.appended += len(uids)
 	if c.sel != nil && c.sel.name == cmd.name && !c.sel.mbox.Gone() {
+		c.sel.arrived(uids)
 		if _, err := c.sel.mbox.Sync(c.ctx); err != nil { // so that EXISTS precedes the OK
 			c.log.Debug("imap sync after append failed", "error", err)
 		}

@@ -52,10 +52,9 @@ func parseLogin(p *parser) action {
 	}
 }
 
-// denied logs a failure, with the client's address and no name: what was typed
-// as a name is now and then the password.
+// denied logs a failure, with the client's address and the name that was tried.
 func (c *conn) denied(method string, err error) error {
-	c.log.Info("imap login failed", "method", method, "tls", c.tls != nil, "error", err)
+	c.log.Info("imap login failed", "user", auth.Tried(err), "method", method, "tls", c.tls != nil, "error", err)
 	return err
 }
 

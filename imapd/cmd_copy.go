@@ -57,6 +57,7 @@ func (cmd *copyCommand) run(c *conn) error {
 		code = ""
 	}
 	if sameMailbox(c.sel.name, cmd.name) {
+		c.sel.arrived(done.To)
 		if _, err := c.sel.mbox.Sync(c.ctx); err != nil {
 			c.log.Debug("imap sync after copy failed", "error", err)
 		}

@@ -20,7 +20,7 @@ type fetchCommand struct {
 	vanished     bool
 
 	// What the items need, so that no file is opened for FLAGS alone.
-	needDate, needSize, needFile, setSeen, tellFlags, tellModSeq bool
+	needDate, needSize, needFile, setSeen, tellUID, tellFlags, tellModSeq bool
 }
 
 type itemKind int
@@ -220,6 +220,7 @@ func (item *fetchItem) headerFields(p *parser, label *string) bool {
 	b.WriteString(*label + " (")
 	if !p.List(false, func() bool {
 		var name string
+		quoted := p.AtString()
 		if !p.Astring(&name) {
 			return false
 		}
@@ -230,7 +231,7 @@ func (item *fetchItem) headerFields(p *parser, label *string) bool {
 			b.WriteByte(' ')
 		}
 		item.fields = append(item.fields, name)
-		return writeFieldName(&b, name) || p.Syntax("bad header field name")
+		return writeFieldName(&b, name, quoted) || p.Syntax("bad header field name")
 	}) {
 		return false
 	}
@@ -241,10 +242,10 @@ func (item *fetchItem) headerFields(p *parser, label *string) bool {
 
 const maxFields = 1000
 
-// writeFieldName repeats a field name in a label as the client sent it, quoted
-// where it is no atom.
-func writeFieldName(b *strings.Builder, name string) bool {
-	if wire.IsAtom(name) {
+// writeFieldName repeats a field name in a label as the client sent it, for
+// clients that look their own words up; a literal comes back quoted.
+func writeFieldName(b *strings.Builder, name string, quoted bool) bool {
+	if !quoted && wire.IsAtom(name) {
 		b.WriteString(name)
 		return true
 	}
@@ -321,6 +322,7 @@ func (cmd *fetchCommand) plan() {
 	for i := range cmd.items {
 		switch cmd.items[i].kind {
 		case itemUID:
+			cmd.tellUID = true
 		case itemFlags:
 			cmd.tellFlags = true
 		case itemModSeq:

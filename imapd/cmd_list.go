@@ -190,10 +190,11 @@ func (cmd *listCommand) chosenBelow(entries []account.Entry, sep byte) map[strin
 // tell writes one LIST response.
 func (cmd *listCommand) tell(c *conn, e *account.Entry, sep byte, below bool) {
 	attrs := make([]string, 0, 6)
-	if e.NonExistent {
-		if cmd.extended || c.enabled.rev2 {
-			attrs = append(attrs, `\NonExistent`)
-		}
+	switch {
+	case !e.NonExistent:
+	case cmd.extended || c.enabled.rev2: // it implies \Noselect, RFC 5258 section 3
+		attrs = append(attrs, `\NonExistent`)
+	default:
 		attrs = append(attrs, `\Noselect`)
 	}
 	if e.HasChildren {

@@ -1,6 +1,7 @@
 package imapd
 
 import (
+	"slices"
 	"strconv"
 
 	"postroom/imapd/wire"
@@ -61,18 +62,30 @@ func (q *qresync) parse(p *parser) bool {
 	if p.Accept(' ') {
 		if !p.Peek('(') {
 			q.known = new(wire.Set)
-			if !p.SequenceSet(q.known) {
+			if !p.knownSet(q.known) {
 				return false
 			}
 			if !p.Accept(' ') {
 				return p.Close()
 			}
 		}
-		if !p.Open() || !p.SequenceSet(&q.seqs) || !p.SP() || !p.SequenceSet(&q.uids) || !p.Close() {
+		if !p.Open() || !p.knownSet(&q.seqs) || !p.SP() || !p.knownSet(&q.uids) || !p.Close() {
 			return false
 		}
 	}
 	return p.Close()
+}
+
+// knownSet reads a set of what a client knows, in which "*" and "$" have no
+// meaning (RFC 7162 section 7).
+func (p *parser) knownSet(set *wire.Set) bool {
+	if !p.SequenceSet(set) {
+		return false
+	}
+	if set.Saved || slices.ContainsFunc(set.Ranges, func(r wire.Range) bool { return r.From == 0 || r.To == 0 }) {
+		return p.Syntax("only numbers may stand here")
+	}
+	return true
 }
 
 func (cmd *selectCommand) run(c *conn) error {

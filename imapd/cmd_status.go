@@ -67,6 +67,9 @@ func (c *conn) tellStatus(name string, items []string) error {
 	if err != nil {
 		return err
 	}
+	if c.sel != nil && !c.sel.readOnly && sameMailbox(c.sel.name, name) {
+		s.Recent += c.sel.recents(c.sel.told) // which the store has in cur/
+	}
 	e := c.enc.Raw("* STATUS ").Mailbox(name).Raw(" (")
 	for i, item := range items {
 		if i > 0 {

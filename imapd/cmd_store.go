@@ -122,7 +122,7 @@ func (cmd *storeCommand) run(c *conn) error {
 // at the same time (RFC 9051 section 6.4.6).
 func (cmd *storeCommand) tell(c *conn, before *account.Snapshot, res account.StoreResult, positions wire.Numbers) {
 	sel, now := c.sel, res.Snapshot
-	if !cmd.silent && now != sel.told {
+	if now != sel.told {
 		c.tellKeywords(now) // before they are used
 	}
 	each(positions, func(i int) bool {
@@ -151,7 +151,7 @@ func (cmd *storeCommand) tell(c *conn, before *account.Snapshot, res account.Sto
 func (c *conn) tellStored(s *account.Snapshot, i, seq int, uid, flags bool) {
 	e := c.enc.Raw("* ").Num(uint64(seq)).Raw(" FETCH (")
 	sep := ""
-	if uid || c.enabled.qresync || c.enabled.rev2 {
+	if uid || c.tellsUIDs() {
 		e.Raw("UID ").Num(uint64(s.UID(i)))
 		sep = " "
 	}

@@ -3,6 +3,7 @@ package imapd
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"log/slog"
@@ -32,6 +33,7 @@ type conn struct {
 	remote   netip.Addr
 	loopback bool // both ends are on this machine
 	tls      *tls.ConnectionState
+	cert     *x509.Certificate // the one shown
 	implicit bool
 
 	dec *wire.Decoder
@@ -228,7 +230,7 @@ func (c *conn) startTLS() bool {
 	if c.stopping.Load() {
 		return false
 	}
-	t, err := c.srv.handshake(ctx, c.raw)
+	t, cert, err := auth.Handshake(ctx, c.raw, c.srv.opt.TLS)
 	if err != nil {
 		c.reason = "handshake"
 		c.log.Info("imap TLS handshake failed", "error", err)
@@ -236,13 +238,13 @@ func (c *conn) startTLS() bool {
 	}
 	c.nc = t
 	state := t.ConnectionState()
-	c.tls = &state
+	c.tls, c.cert = &state, cert
 	c.dec.Reset((*input)(c))
 	return true
 }
 
 func (c *conn) connInfo() auth.ConnInfo {
-	return auth.ConnInfo{Protocol: "imap", RemoteAddr: c.remote, TLS: c.tls != nil, TLSState: c.tls}
+	return auth.ConnInfo{Protocol: "imap", RemoteAddr: c.remote, TLS: c.tls != nil, TLSState: c.tls, Certificate: c.cert}
 }
 
 // secret tells whether a password may be sent in clear over this connection.

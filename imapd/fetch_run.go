@@ -158,6 +158,9 @@ func (f *fetching) newFlags(s *account.Snapshot, j int, changed bool) {
 	}
 	e := f.c.enc
 	if !f.cmd.tellFlags {
+		if !f.cmd.tellUID && f.c.tellsUIDs() {
+			e.Raw(" UID ").Num(uint64(s.UID(j)))
+		}
 		e.SP()
 		f.c.writeFlags(s, j)
 	}
@@ -231,8 +234,7 @@ func (f *fetching) item(item *fetchItem, s *account.Snapshot, j int) error {
 	case itemSection:
 		section, ok := f.parsed.Section(item.path, item.spec)
 		if !ok {
-			e.Raw(item.label).Raw(" NIL")
-			return nil
+			return f.absent(item)
 		}
 		return f.stream(item, section)
 	case itemFields:
@@ -278,6 +280,13 @@ func (item *fetchItem) window(size int64) (from, n int64) {
 	return from, min(size-from, int64(item.max))
 }
 
+// absent answers for a part that is not there. RFC 9051 does not say how;
+// Dovecot gives the empty string, and so do we.
+func (f *fetching) absent(item *fetchItem) error {
+	f.c.enc.Raw(item.label).Raw(` ""`)
+	return f.c.enc.Err()
+}
+
 // stream writes a section as a literal, from the file through the encoder's
 // buffer.
 func (f *fetching) stream(item *fetchItem, section message.Section) error {
@@ -299,8 +308,7 @@ func (f *fetching) fields(item *fetchItem) error {
 	e := f.c.enc
 	section, ok := f.parsed.Section(item.path, message.Header)
 	if !ok {
-		e.Raw(item.label).Raw(" NIL")
-		return nil
+		return f.absent(item)
 	}
 	text, err := message.HeaderFields(f.msg, f.parsed, section, item.fields, item.not)
 	if err != nil {
@@ -346,8 +354,7 @@ func (w *nulCounter) Write(p []byte) (int, error) {
 func (f *fetching) binary(item *fetchItem) error {
 	e := f.c.enc
 	if _, ok := f.parsed.Part(item.path); !ok {
-		e.Raw(item.label).Raw(" NIL")
-		return nil
+		return f.absent(item)
 	}
 	size, nul, err := f.measure(item)
 	if err != nil {

@@ -188,8 +188,3 @@ func addrOf(a net.Addr) netip.Addr {
 	return netip.Addr{}
 }
 
-// handshake runs the server's side of TLS on nc; its bounds are the caller's.
-func (s *Server) handshake(ctx context.Context, nc net.Conn) (*tls.Conn, error) {
-	t := tls.Server(nc, s.opt.TLS)
-	return t, t.HandshakeContext(ctx)
-}

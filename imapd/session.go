@@ -119,11 +119,14 @@ func (c *conn) tellExpunged(n news) {
 	}
 }
 
-// tellFlags is an unsolicited FETCH. The UID goes along for clients that know
-// of QRESYNC (RFC 7162 section 3.2.4) or IMAP4rev2 (RFC 9051 section 7.5.2).
+// tellsUIDs tells whether the UID goes along with flags that the client did not
+// ask for: QRESYNC (RFC 7162 section 3.2.4), IMAP4rev2 (RFC 9051 section 7.5.2).
+func (c *conn) tellsUIDs() bool { return c.enabled.qresync || c.enabled.rev2 }
+
+// tellFlags is an unsolicited FETCH.
 func (c *conn) tellFlags(s *account.Snapshot, i, seq int) {
 	e := c.enc.Raw("* ").Num(uint64(seq)).Raw(" FETCH (")
-	if c.enabled.qresync || c.enabled.rev2 {
+	if c.tellsUIDs() {
 		e.Raw("UID ").Num(uint64(s.UID(i))).SP()
 	}
 	c.writeFlags(s, i)
@@ -160,18 +163,31 @@ func (c *conn) claimRecent(cur *account.Snapshot) {
 	}
 }
 
+// arrived makes messages recent that this session itself put into its mailbox:
+// those with flags lie in cur/, where no session finds them new (RFC 3501
+// sections 6.3.11 and 6.4.7).
+func (sel *selection) arrived(uids []uint32) {
+	uids = slices.Sorted(slices.Values(uids))
+	sel.recent = sel.recent.Union(wire.Of(uids))
+}
+
 func (c *conn) tellRecent(s *account.Snapshot) {
 	if c.enabled.rev2 {
 		return
 	}
+	c.number(c.sel.recents(s), "RECENT")
+}
+
+// recents counts the messages of s that are \Recent here.
+func (sel *selection) recents(s *account.Snapshot) int {
 	n := 0
-	for _, r := range c.sel.recent {
+	for _, r := range sel.recent {
 		n += s.Index(r.To) - s.Index(r.From)
 		if _, ok := s.Find(r.To); ok {
 			n++
 		}
 	}
-	c.number(n, "RECENT")
+	return n
 }
 
 // tellKeywords repeats FLAGS and PERMANENTFLAGS when there are keywords that
