@@ -138,6 +138,7 @@ func (f *Folder) allotLocked(n int) (before uint64) {
 	c, err := f.openCounter(f.store.ctx)
 	if err != nil {
 		f.fail("drawing a MODSEQ", err)
+		f.home.remove(counterName) // it tells less than clients will have heard; without it the mark counts
 		f.modSeq += uint64(n)
 		return f.modSeq - uint64(n)
 	}
@@ -156,6 +157,7 @@ func (f *Folder) allotLocked(n int) (before uint64) {
 	f.modSeq = before + uint64(n)
 	if err := c.write(f.store.boot, f.modSeq); err != nil {
 		f.fail("writing the MODSEQ counter", err)
+		f.home.remove(counterName)
 	}
 	return before
 }
