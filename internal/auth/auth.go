@@ -4,13 +4,14 @@ package auth
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -41,6 +42,8 @@ type ConnInfo struct {
 	RemoteAddr netip.Addr
 	TLS        bool
 	TLSState   *tls.ConnectionState // nil without TLS
+	// Certificate is the one that the server has shown (see Handshake); nil if that is not known.
+	Certificate *x509.Certificate
 }
 
 // Options configure a Service.
@@ -48,6 +51,8 @@ type Options struct {
 	// Users is the path of the users file.
 	Users  string
 	Logger *slog.Logger
+	// Mechanisms on offer. None: all, SCRAM only while every user can use it.
+	Mechanisms []string
 	// Clock and Sleep are those of the package time if nil. Sleep returns early with ctx's error.
 	Clock func() time.Time
 	Sleep func(ctx context.Context, d time.Duration) error
@@ -57,7 +62,6 @@ type Options struct {
 type Service struct {
 	opt      Options
 	throttle *throttle
-	secret   [32]byte        // makes the decoys of SCRAM
 	ctx      context.Context // ends with Close: SASL exchanges have none of their own
 	cancel   context.CancelFunc
 	work     chan struct{} // bounds how many hashes are computed at once: each may take 64 MiB
@@ -96,7 +100,6 @@ func New(opt Options) (*Service, error) {
 	}
 	s := &Service{opt: opt, throttle: newThrottle(opt.Clock), work: make(chan struct{}, hashesAtOnce)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	rand.Read(s.secret[:])
 	stamp, err := stampOf(opt.Users)
 	if err != nil {
 		return nil, err
@@ -108,7 +111,11 @@ func New(opt Options) (*Service, error) {
 	if bad := users.Problems(); len(bad) > 0 {
 		return nil, errors.Join(bad...)
 	}
+	if err := checkMechanisms(opt.Mechanisms); err != nil {
+		return nil, err
+	}
 	s.users, s.seen = users, stamp
+	s.warn(users)
 	return s, nil
 }
 
@@ -136,6 +143,7 @@ func (s *Service) Reload() error {
 			s.mu.Lock()
 			s.users, s.seen = users, stamp
 			s.mu.Unlock()
+			s.warn(users)
 			return nil
 		}
 	}
@@ -163,53 +171,77 @@ func (s *Service) current() *File {
 	return s.users
 }
 
-// Authenticate checks a password and gives the user's name. It takes its time
-// for who has failed before.
+// Authenticate checks a password and gives the user's name, as it stands in the
+// users file. It takes its time for who has failed before. A refusal is a *Failure. It is refused as
+// a whole where PLAIN is not on offer, for it shows the password as PLAIN does.
 func (s *Service) Authenticate(ctx context.Context, r Request) (string, error) {
-	return s.check(ctx, r.RemoteAddr, r.User, func() (string, error) { return s.verify(ctx, r.User, r.Password) })
+	if !slices.Contains(s.offered(), "PLAIN") {
+		return "", &Failure{Name: r.User, Reason: "PLAIN is not among the mechanisms", Err: ErrFailed}
+	}
+	return s.authenticate(ctx, r)
 }
 
-// check wraps an attempt with the delays for earlier failures.
-func (s *Service) check(ctx context.Context, from netip.Addr, user string, try func() (string, error)) (string, error) {
-	delay := s.throttle.begin(from, user)
-	defer s.throttle.end(from, user)
-	if err := s.opt.Sleep(ctx, delay); err != nil {
-		return "", fmt.Errorf("%w: %w", ErrTemporary, err)
+func (s *Service) authenticate(ctx context.Context, r Request) (string, error) {
+	return s.check(ctx, r.RemoteAddr, r.User, func() (Entry, error) { return s.verify(ctx, r.User, r.Password) })
+}
+
+// check wraps an attempt with the delays for earlier failures, and with what
+// the user's line says about where from.
+func (s *Service) check(ctx context.Context, from netip.Addr, user string, try func() (Entry, error)) (string, error) {
+	refuse := func(reason string, err error) (string, error) {
+		return "", &Failure{Name: user, Reason: reason, Err: err}
 	}
-	name, err := try()
+	key := prepared(user) // one user, however the name is typed
+	delay := s.throttle.begin(from, key)
+	defer s.throttle.end(from, key)
+	if err := s.opt.Sleep(ctx, delay); err != nil {
+		return refuse("", fmt.Errorf("%w: %w", ErrTemporary, err))
+	}
+	e, err := try()
+	why := ""
+	if err == nil {
+		// Only now: an attempt from elsewhere costs what any other costs.
+		if why = e.access.refuses(from); why != "" {
+			err = ErrFailed
+		}
+	}
 	switch {
 	case err == nil:
-		s.throttle.succeeded(from, name)
+		s.throttle.succeeded(from, key)
+		return e.Name, nil
 	case errors.Is(err, ErrFailed):
-		s.throttle.failed(from, user)
+		s.throttle.failed(from, key)
 	}
-	return name, err
+	return refuse(why, err)
 }
 
-func (s *Service) verify(ctx context.Context, user, password string) (string, error) {
+func (s *Service) verify(ctx context.Context, user, password string) (Entry, error) {
 	users := s.current()
-	e, known := users.Lookup(user)
+	e, known := users.find(user)
 	if !known {
 		e = users.decoy() // one verification, as for any other
 	}
 	if len(password) > maxPassword || password == "" {
-		return "", ErrFailed
+		return Entry{}, ErrFailed
 	}
 	select {
 	case s.work <- struct{}{}:
 		defer func() { <-s.work }()
 	case <-ctx.Done():
-		return "", fmt.Errorf("%w: %w", ErrTemporary, ctx.Err())
+		return Entry{}, fmt.Errorf("%w: %w", ErrTemporary, ctx.Err())
 	}
 	ok, err := e.password.matches(password)
+	if p := prepared(password); !ok && err == nil && p != password {
+		ok, err = e.password.matches(p)
+	}
 	if err != nil {
 		s.opt.Logger.Error("a stored password cannot be verified", "user", e.Name, "error", err)
-		return "", ErrFailed
+		return Entry{}, ErrFailed
 	}
 	if !ok || !known {
-		return "", ErrFailed
+		return Entry{}, ErrFailed
 	}
-	return e.Name, nil
+	return e, nil
 }
 
 // Field gives one of a user's extra fields, as userdb_acl_groups.

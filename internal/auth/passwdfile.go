@@ -26,6 +26,7 @@ type Entry struct {
 	Scheme   string
 	Extra    string // the eighth field
 	password password
+	access   access
 }
 
 // File is a users file as it was read. Reading is safe for concurrent use;
@@ -37,7 +38,7 @@ type File struct {
 	bad    []error
 	decoys Entry
 
-	scramIters int // iterations that users' SCRAM keys have; 0 if there are none
+	scram scramUse
 }
 
 // ReadFile reads a users file. Lines that cannot be understood are in Problems.
@@ -100,7 +101,18 @@ func userOf(line string) (name string, ok bool, err error) {
 	if err != nil {
 		return "", false, fmt.Errorf("user %q: %w", name, err)
 	}
+	if _, err := parseAccess(extraOf(line)); err != nil {
+		return "", false, fmt.Errorf("user %q: %w", name, err)
+	}
 	return name, true, nil
+}
+
+// extraOf gives the eighth field of a line.
+func extraOf(line string) string {
+	if f := strings.SplitN(strings.TrimSuffix(line, "\r"), ":", 8); len(f) == 8 {
+		return f[7]
+	}
+	return ""
 }
 
 // CheckName tells whether a user can have this name. It becomes part of a path.
@@ -131,17 +143,18 @@ func CheckName(name string) error {
 func (f *File) countSchemes() {
 	count := make(map[string]int)
 	best := ""
-	for _, i := range f.byName {
-		_, rest, _ := strings.Cut(f.lines[i], ":")
+	for i, line := range f.lines {
+		name, rest, _ := strings.Cut(line, ":")
+		if at, known := f.byName[name]; !known || at != i {
+			continue
+		}
 		pw, _, _ := strings.Cut(rest, ":")
 		p, err := parsePassword(strings.TrimSuffix(pw, "\r"))
 		if err != nil {
 			continue
 		}
 		count[p.scheme]++
-		if c, err := parseSCRAM(p.text); err == nil && p.scheme == "SCRAM-SHA-256" {
-			f.scramIters = max(f.scramIters, c.Iters)
-		}
+		f.scram.add(p)
 		// Any user's stored password costs what its verification costs.
 		if best == "" || count[p.scheme] > count[best] || p.scheme == best {
 			best, f.decoys.password = p.scheme, p
@@ -171,6 +184,9 @@ func (f *File) Lookup(name string) (Entry, bool) {
 	e := Entry{Name: name, Scheme: p.scheme, password: p}
 	if len(fields) == 8 {
 		e.Extra = fields[7]
+	}
+	if e.access, err = parseAccess(e.Extra); err != nil {
+		return Entry{}, false // it was a problem when the file was read
 	}
 	return e, true
 }

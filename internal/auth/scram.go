@@ -34,8 +34,8 @@ func parseSCRAM(text string) (scram.StoredCredentials, error) {
 	if err := errors.Join(err, err1, err2, err3); err != nil {
 		return c, err
 	}
-	if n < 1 || n > maxPBKDF2Rounds || len(stored) != sha256.Size || len(server) != sha256.Size {
-		return c, errors.New("iterations or keys are out of bounds")
+	if n < 1 || n > maxPBKDF2Rounds || len(salt) == 0 || len(salt) > maxSCRAMSalt || len(stored) != sha256.Size || len(server) != sha256.Size {
+		return c, errors.New("iterations, salt or keys are out of bounds")
 	}
 	c.Salt, c.Iters = string(salt), n
 	c.StoredKey, c.ServerKey = stored, server
@@ -76,15 +76,53 @@ func makeSCRAM(given string) (string, error) {
 	return fmt.Sprintf("%d,%s,%s,%s", scramIterations, b64(s), b64(stored), b64(server)), err
 }
 
-// decoyCredentials look like a user's to who does not know the password.
-func (s *Service) decoyCredentials(name string, iterations int) scram.StoredCredentials {
+// maxSCRAMSalt bounds what goes into a challenge, in octets.
+const maxSCRAMSalt = 1024
+
+// scramUse is what a users file tells about SCRAM: how many can use it, and
+// what their credentials look like from outside.
+type scramUse struct {
+	can, cannot int
+	secret      [sha256.Size]byte // makes the decoys
+	look        scramLook         // the commonest
+	looks       map[scramLook]int
+}
+
+// scramLook is what the first challenge shows of stored credentials.
+type scramLook struct{ iterations, salt int }
+
+func (u *scramUse) add(p password) {
+	c, err := parseSCRAM(p.text)
+	if p.scheme != "SCRAM-SHA-256" || err != nil {
+		u.cannot++
+		return
+	}
+	if u.can++; u.can == 1 {
+		// The first user's secret, and nothing made anew at each start: salts that
+		// change with a restart would tell who is no user.
+		u.secret = sha256.Sum256(append([]byte("decoys:"), c.ServerKey...))
+		u.looks = make(map[scramLook]int)
+	}
+	l := scramLook{c.Iters, len(c.Salt)}
+	if u.looks[l]++; u.looks[l] > u.looks[u.look] || u.can == 1 {
+		u.look = l
+	}
+}
+
+// decoy looks like a user's credentials to who does not know the password: the
+// same ones each time for a name.
+func (u *scramUse) decoy(name string) scram.StoredCredentials {
 	part := func(what string) []byte {
-		h := hmac.New(sha256.New, s.secret[:])
+		h := hmac.New(sha256.New, u.secret[:])
 		h.Write([]byte(what + name))
 		return h.Sum(nil)
 	}
 	var c scram.StoredCredentials
-	c.Salt, c.Iters = string(part("salt:")[:saltOctets]), iterations
+	salt := part("salt:")
+	for len(salt) < u.look.salt {
+		salt = append(salt, part("salt:"+string(salt))...)
+	}
+	c.Salt, c.Iters = string(salt[:u.look.salt]), u.look.iterations
 	c.StoredKey, c.ServerKey = part("stored:"), part("server:")
 	return c
 }
