@@ -64,7 +64,7 @@ func (a testAuth) Authenticate(_ context.Context, r auth.Request) (string, error
 	case r.User == "down":
 		return "", auth.ErrTemporary
 	case r.Password != "secret":
-		return "", auth.ErrFailed
+		return "", &auth.Failure{Name: r.User, Err: auth.ErrFailed}
 	}
 	return r.User, nil
 }

@@ -109,7 +109,7 @@ func TestLog(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		`level=INFO msg="imap login failed" remote=127.0.0.1 method=LOGIN`,
+		`level=INFO msg="imap login failed" remote=127.0.0.1 user=alice method=LOGIN`,
 		`level=INFO msg="imap login" remote=127.0.0.1 user=alice method=LOGIN tls=false`,
 		`level=INFO msg="imap logout" remote=127.0.0.1 user=alice reason=logout`,
 		"fetched=1 appended=0 copied=0 expunged=1",

@@ -31,7 +31,7 @@ func (s *session) connInfo() auth.ConnInfo {
 	}
 	if s.conn.tls != nil {
 		state := s.conn.tls.ConnectionState()
-		ci.TLSState = &state
+		ci.TLSState, ci.Certificate = &state, s.conn.cert
 	}
 	return ci
 }

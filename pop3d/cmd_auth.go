@@ -17,8 +17,11 @@ import (
 // (RFC 5034 section 4): the bound that RFC 4954 section 4 asks of SMTP servers.
 const saslLine = 12288
 
+// mayShowPassword tells whether USER and PASS are on offer: they stand and fall with PLAIN.
+func (s *session) mayShowPassword() bool { return slices.Contains(s.mechanisms(), "PLAIN") }
+
 func (s *session) userCapability() string {
-	if s.secure() {
+	if s.mayShowPassword() {
 		return "USER"
 	}
 	return ""
@@ -31,8 +34,10 @@ func (s *session) userCommand(name string) error {
 	switch {
 	case !s.secure():
 		return errNoPlainText
+	case !s.mayShowPassword():
+		return badCommand("USER is not on offer.")
 	case !validText(name):
-		return badCommand("The name is not UTF-8.")
+		return badCommand("The name is not UTF-8, or has a character that RFC 4013 forbids.")
 	}
 	s.userName = name
 	s.ok("Send the password.")
@@ -62,7 +67,7 @@ func (s *session) pass(password string) error {
 		Password:   password,
 	})
 	if err != nil {
-		return s.mapAuthError(name, "USER", err)
+		return s.mapAuthError("USER", err)
 	}
 	return s.enter(user, "USER")
 }
@@ -114,7 +119,7 @@ func (s *session) auth(arg string) error {
 	}
 	exchange, user, err := s.server.opt.Auth.StartSASL(mechanism, s.connInfo())
 	if err != nil {
-		return s.mapAuthError("", mechanism, err)
+		return s.mapAuthError(mechanism, err)
 	}
 	if err := s.exchange(exchange, response); err != nil {
 		var no *refusal
@@ -122,7 +127,7 @@ func (s *session) auth(arg string) error {
 		if errors.As(err, &no) || errors.As(err, &end) {
 			return err
 		}
-		return s.mapAuthError("", mechanism, err)
+		return s.mapAuthError(mechanism, err)
 	}
 	return s.enter(user(), mechanism)
 }
@@ -225,7 +230,9 @@ func (s *session) utf8Command(string) error {
 	return nil
 }
 
-// validText: UTF-8 without control characters.
+// validText: UTF-8 without what RFC 4013 section 2.3 forbids (RFC 6856 section 2.2
+// wants such names and passwords rejected).
 func validText(s string) bool {
-	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r == 0x7f })
+	_, err := auth.Prepare(s)
+	return utf8.ValidString(s) && err == nil
 }

@@ -5,11 +5,14 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net"
 	"sync/atomic"
 	"time"
+
+	"postroom/internal/auth"
 )
 
 // errLineTooLong is a line beyond its bound; the line has been skipped.
@@ -29,7 +32,8 @@ const (
 // and a deadline. Only interrupt and cut may be called by others.
 type conn struct {
 	raw          net.Conn
-	tls          *tls.Conn // nil before TLS
+	tls          *tls.Conn         // nil before TLS
+	cert         *x509.Certificate // the one shown in TLS
 	r            *bufio.Reader
 	w            *bufio.Writer
 	interrupted  atomic.Bool
@@ -57,12 +61,12 @@ func (c *conn) startTLS(ctx context.Context, config *tls.Config, deadline time.T
 	c.setReadDeadline(deadline)
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	t := tls.Server(pacedConn{c.raw, c.writeTimeout}, config)
 	c.r, c.w = nil, nil
-	if err := t.HandshakeContext(ctx); err != nil {
+	t, cert, err := auth.Handshake(ctx, pacedConn{c.raw, c.writeTimeout}, config)
+	if err != nil {
 		return err
 	}
-	c.tls = t
+	c.tls, c.cert = t, cert
 	c.attach(t)
 	return nil
 }

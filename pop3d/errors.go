@@ -53,7 +53,8 @@ func (s *session) mapError(doing string, err error) error {
 // mapAuthError is mapError for a login (RFC 3206): AUTH asks the user for other
 // credentials, SYS/TEMP must not. Unknown users and wrong passwords come as the
 // same error and get the same answer.
-func (s *session) mapAuthError(user, method string, err error) error {
+func (s *session) mapAuthError(method string, err error) error {
+	user := auth.Tried(err)
 	if errors.Is(err, auth.ErrTemporary) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		s.log.Error("authentication not possible", "user", user, "method", method, "error", err)
 		return &refusal{code: "SYS/TEMP", text: "Authentication is not possible now, try again later.", bad: true}

@@ -50,7 +50,7 @@ func (a *testAuth) Authenticate(_ context.Context, r auth.Request) (string, erro
 	case slices.Contains([]string{"alice", "bob", "müller"}, r.User) && r.Password == password:
 		return r.User, nil
 	}
-	return "", auth.ErrFailed
+	return "", &auth.Failure{Name: r.User, Err: auth.ErrFailed}
 }
 
 func (a *testAuth) Mechanisms(auth.ConnInfo) []string {

@@ -36,7 +36,7 @@ type daemons struct {
 func newDaemons(cfg *config.Config, log *slog.Logger) (*daemons, error) {
 	d := &daemons{log: log}
 	var err error
-	if d.auth, err = auth.New(auth.Options{Users: cfg.Auth.Users, Logger: log}); err != nil {
+	if d.auth, err = auth.New(auth.Options{Users: cfg.Auth.Users, Mechanisms: cfg.Auth.Mechanisms, Logger: log}); err != nil {
 		return nil, err
 	}
 	if d.certs, err = newCertificates(cfg, log); err != nil {

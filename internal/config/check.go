@@ -8,6 +8,8 @@ import (
 	"reflect"
 	"strings"
 	"time"
+
+	"postroom/internal/auth"
 )
 
 // problem is what is wrong with one key.
@@ -37,6 +39,9 @@ func (c *Config) check(mustHaveUsers bool) []problem {
 	}
 	if _, err := os.Stat(c.Auth.Users); err != nil && mustHaveUsers {
 		wrong("auth.users", "%w; make it by: postroom user add NAME --users %s", err, c.Auth.Users)
+	}
+	if err := auth.CheckMechanisms(c.Auth.Mechanisms); err != nil {
+		wrong("auth.mechanisms", "%w", err)
 	}
 	c.checkListeners(wrong)
 	c.checkTLS(wrong)

@@ -50,7 +50,8 @@ type Mail struct {
 
 // Auth says who the users are.
 type Auth struct {
-	Users string `toml:"users"`
+	Users      string   `toml:"users"`
+	Mechanisms []string `toml:"mechanisms"`
 }
 
 // IMAP is the IMAP daemon.
