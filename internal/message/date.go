@@ -9,6 +9,9 @@ import (
 // The time has the zone that the field names; false when there is no date that
 // can be read.
 func (m *Message) SentDate() (time.Time, bool) {
+	if m.record != nil {
+		return m.record.SentDate()
+	}
 	if e := m.Root.Envelope; e.Date.Set {
 		return parseDate(e.Date.Value)
 	}

@@ -29,6 +29,8 @@ type Message struct {
 	Size    int64  // octets once every line ends in CRLF: RFC822.SIZE
 	HasNUL  bool   // somewhere a NUL, which IMAP cannot carry
 	Marks   []Mark // ascending; none if RawSize == Size
+
+	record Record // what the message was made of; nil if it was parsed
 }
 
 // Mark ties a raw offset to its offset in CRLF terms, so that a partial fetch

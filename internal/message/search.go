@@ -10,10 +10,15 @@ import (
 // an empty needle asks whether there is such a field: HEADER, FROM, SUBJECT
 // and their like in RFC 9051 section 6.4.4.
 func (m *Message) SearchHeader(src io.ReaderAt, field string, n *Needle) (bool, error) {
+	return searchFields(func(f func([]byte, bool) bool) error { return headerLines(src, m, m.Root.Head, f) }, field, n)
+}
+
+// searchFields looks in the fields of one name among those that lines gives.
+func searchFields(lines lineSource, field string, n *Needle) (bool, error) {
 	f := newFinder(n)
 	defer f.free()
 	f.found = false
-	err := eachField(src, m, m.Root.Head, func(name, value []byte) bool {
+	err := eachField(lines, func(name, value []byte) bool {
 		if len(name) != len(field) || !equalFold(string(name), field) {
 			return true
 		}
@@ -87,7 +92,8 @@ func (f *finder) part(src io.ReaderAt, m *Message, p *Part, headers bool) error 
 // header searches a header as text: "Name: decoded value".
 func (f *finder) header(src io.ReaderAt, m *Message, s Section) error {
 	f.breakUp()
-	return eachField(src, m, s, func(name, value []byte) bool {
+	lines := func(g func([]byte, bool) bool) error { return headerLines(src, m, s, g) }
+	return eachField(lines, func(name, value []byte) bool {
 		if len(name) > 0 {
 			f.write(name)
 			f.write([]byte(": "))
@@ -114,12 +120,15 @@ func (k *errorKeeper) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// eachField calls f for each field of a header section, its value unfolded,
+// lineSource calls f for each line of a header, as headerLines does.
+type lineSource func(f func(line []byte, first bool) bool) error
+
+// eachField calls f for each field of a header, its value unfolded,
 // until it returns false. Of values longer than maxField the beginning counts.
-func eachField(src io.ReaderAt, m *Message, s Section, f func(name, value []byte) bool) error {
+func eachField(lines lineSource, f func(name, value []byte) bool) error {
 	var name, value []byte
 	have, stopped := false, false
-	err := headerLines(src, m, s, func(line []byte, first bool) bool {
+	err := lines(func(line []byte, first bool) bool {
 		text := trimLF(line)
 		if first {
 			if have && !f(name, value) {

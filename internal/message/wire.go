@@ -7,13 +7,28 @@ import (
 
 // AppendEnvelope appends the message's ENVELOPE with its parentheses,
 // RFC 9051 section 7.5.2.
-func (m *Message) AppendEnvelope(dst []byte) []byte { return m.Root.Envelope.append(dst) }
+func (m *Message) AppendEnvelope(dst []byte) []byte {
+	if m.record != nil {
+		return append(dst, m.record.Envelope()...)
+	}
+	return m.Root.Envelope.append(dst)
+}
 
 // AppendBody appends BODY: the structure without extension data.
-func (m *Message) AppendBody(dst []byte) []byte { return m.Root.append(dst, false) }
+func (m *Message) AppendBody(dst []byte) []byte {
+	if m.record != nil {
+		return append(dst, m.record.Body()...)
+	}
+	return m.Root.append(dst, false)
+}
 
 // AppendBodyStructure appends BODYSTRUCTURE.
-func (m *Message) AppendBodyStructure(dst []byte) []byte { return m.Root.append(dst, true) }
+func (m *Message) AppendBodyStructure(dst []byte) []byte {
+	if m.record != nil {
+		return append(dst, m.record.BodyStructure()...)
+	}
+	return m.Root.append(dst, true)
+}
 
 func (e *Envelope) append(dst []byte) []byte {
 	dst = append(dst, '(')
