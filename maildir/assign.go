@@ -15,6 +15,7 @@ func (f *Folder) assignLocked(ctx context.Context, locked bool) error {
 	if len(f.fresh) == 0 {
 		return nil
 	}
+	f.readMoreLocked(true) // what they are to have; a failure was told when the folder was read
 	if !f.writable {
 		return f.assignReadOnlyLocked(ctx)
 	}
@@ -349,7 +350,7 @@ func (f *Folder) writeMarkLocked(ctx context.Context) error {
 // known makes a message of a record of the uid list and its places.
 func (f *Folder) known(r uidRecord, p *presence) newMessage {
 	at := p.places[0]
-	m := newMessage{uid: r.uid, name: at.name, flags: flagsOf(at.name), size: -1, ino: p.ino}
+	m := newMessage{uid: r.uid, name: at.name, flags: flagsOf(at.name), size: -1, ino: p.ino, extra: f.more.claim(r.base)}
 	if w, ok := r.field('W'); ok {
 		m.size = parseSize(w)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"sync"
 )
 
 // slice is how many files one hold of the locks changes: long enough to make
@@ -45,11 +46,15 @@ type StoreResult struct {
 func (f *Folder) Store(ctx context.Context, uids []uint32, ch Change) (StoreResult, error) {
 	var res StoreResult
 	err := f.inSlices(ctx, uids, func(part []uint32) error {
-		letters, err := f.keywordLettersLocked(ctx, ch.Keywords, ch.Op != StoreRemove)
+		mode := wordsAll
+		if ch.Op == StoreRemove {
+			mode = wordsKnown
+		}
+		w, err := f.wordsLocked(ctx, ch.Keywords, mode)
 		if err != nil {
 			return err
 		}
-		return f.storeSliceLocked(ctx, part, ch, letters, &res)
+		return f.storeSliceLocked(ctx, part, ch, w, &res)
 	})
 	if err == nil {
 		err = f.syncTouched()
@@ -86,6 +91,9 @@ func (f *Folder) changeLocked(ctx context.Context, do func() error) error {
 	if err := f.readTailLocked(ctx); err != nil {
 		return err
 	}
+	if err := f.followMoreLocked(false); err != nil {
+		f.fail("following "+moreKeywordsName, err)
+	}
 	before := f.modSeq
 	err = do()
 	if f.modSeq != before {
@@ -109,26 +117,52 @@ func (f *Folder) changeableLocked() error {
 	return nil
 }
 
-func (f *Folder) storeSliceLocked(ctx context.Context, uids []uint32, ch Change, letters Flags, res *StoreResult) error {
+func (f *Folder) storeSliceLocked(ctx context.Context, uids []uint32, ch Change, w words, res *StoreResult) (err error) {
 	var changed []uint32
-	defer func() { f.touchLocked(changed) }() // also of a slice that failed half-way
+	var edits []moreEdit
+	defer func() { // also of a slice that failed half-way
+		done, werr := f.editMoreLocked(edits)
+		if err == nil {
+			err = werr
+		}
+		changed = append(changed, done...)
+		slices.Sort(changed)
+		f.touchLocked(slices.Compact(changed))
+	}()
 	for _, uid := range uids {
-		modified := false
-		done, err := f.renameMessageLocked(ctx, uid, func(now record) (Flags, bool) {
+		modified, tooMany := false, false
+		var edit *moreEdit
+		done, err := f.renameMessageLocked(ctx, uid, func(r *records, i int) (Flags, bool) {
+			now := &r.recs[i]
+			edit = nil
 			if modified = ch.UnchangedSince != nil && now.modSeq > *ch.UnchangedSince; modified {
 				return 0, false
 			}
-			next := ch.apply(now.flags, letters)
+			if more, other := ch.applyMore(r.extra[uid], w.more); other {
+				edit = &moreEdit{uid, more}
+				if tooMany = len(more) > maxMoreOfMessage; tooMany {
+					return 0, false
+				}
+			}
+			next := ch.apply(now.flags, w.letters)
 			return next, next != now.flags&^flagNew
 		})
 		switch {
 		case errors.Is(err, ErrExpunged):
 			res.Missing = append(res.Missing, uid)
+			continue
 		case err != nil:
 			return err
+		case tooMany:
+			return fmt.Errorf("UID %d: more than %d keywords: %w", uid, maxMoreOfMessage, ErrTooMany)
 		case modified:
 			res.Modified = append(res.Modified, uid)
-		case done:
+			continue
+		}
+		if edit != nil {
+			edits = append(edits, *edit)
+		}
+		if done {
 			changed = append(changed, uid)
 		}
 	}
@@ -148,17 +182,40 @@ func (ch *Change) apply(now, letters Flags) Flags {
 	return set
 }
 
+// applyMore gives the keywords without a letter after the change, where they are others than now. One that
+// has got a letter since goes from among them when it is named.
+func (ch *Change) applyMore(now, more []string) (next []string, other bool) {
+	if len(now) == 0 {
+		return more, len(more) > 0 && ch.Op != StoreRemove
+	}
+	if ch.Op != StoreReplace {
+		for _, k := range now {
+			if !hasWord(ch.Keywords, k) || ch.Op == StoreAdd && hasWord(more, k) {
+				next = append(next, k)
+			}
+		}
+	}
+	if ch.Op != StoreRemove {
+		for _, k := range more {
+			if !hasWord(next, k) {
+				next = append(next, k)
+			}
+		}
+	}
+	return next, !sameWords(now, next)
+}
+
 // renameMessageLocked gives a message's file the name for the flags that want
 // says, in cur/; want may also say that nothing is to be done, and is asked again when others
 // have renamed the file meanwhile. Its MODSEQ is the caller's to change. ErrExpunged if it is gone.
-func (f *Folder) renameMessageLocked(ctx context.Context, uid uint32, want func(now record) (Flags, bool)) (done bool, err error) {
+func (f *Folder) renameMessageLocked(ctx context.Context, uid uint32, want func(r *records, i int) (Flags, bool)) (done bool, err error) {
 	for range locateTries {
 		ci, ri, ok := f.state.locate(uid)
 		if !ok {
 			return false, ErrExpunged
 		}
 		at := f.currentPlace(ci, ri)
-		flags, wanted := want(f.state.chunks[ci].get().recs[ri])
+		flags, wanted := want(f.state.chunks[ci].get(), ri)
 		if !wanted {
 			return false, nil
 		}
@@ -222,7 +279,7 @@ func (f *Folder) ownRenameLocked(from, to place) {
 // findAgainLocked learns the names of files that others renamed just now, and
 // which are gone. It may publish.
 func (f *Folder) findAgainLocked(ctx context.Context) error {
-	if !f.watched {
+	if !f.watched.Load() {
 		return f.rescanLocked(ctx)
 	}
 	if err := f.barrier(ctx); err != nil {
@@ -236,66 +293,6 @@ func (f *Folder) findAgainLocked(ctx context.Context) error {
 	f.followRenamesLocked()
 	f.expungeDoubtfulLocked(f.doubtLocked())
 	return nil
-}
-
-// keywordLettersLocked gives the letters of keywords, naming new ones if make is set.
-func (f *Folder) keywordLettersLocked(ctx context.Context, keywords []string, make bool) (Flags, error) {
-	var letters Flags
-	var table *keywordTable
-	var added bool
-	for try := 0; ; try++ {
-		letters, table, added = 0, f.kw, false
-		missing := false
-		for _, k := range keywords {
-			if !validKeyword(k) {
-				return 0, fmt.Errorf("keyword %q: %w", k, ErrCannot)
-			}
-			l := table.letter(k)
-			if l == 0 && make {
-				missing = true
-				var ok bool
-				if table, l, ok = table.add(k); !ok {
-					return 0, fmt.Errorf("keyword %q: the folder has %d already: %w", k, maxLetters, ErrTooMany)
-				}
-				added = true
-			}
-			letters |= l
-		}
-		if !missing || try > 0 {
-			break
-		}
-		// Another program may have named it: read again before adding.
-		kw, seen, err := readKeywords(f.home)
-		if err != nil {
-			return 0, err
-		}
-		f.kw, f.kwSeen = kw.withUnknown(f.lettersInUse()), seen
-	}
-	if !added {
-		return letters, nil
-	}
-	seen, err := writeKeywords(ctx, f.store.lock, f.home, table, f.kwSeen)
-	if err != nil {
-		return 0, err
-	}
-	f.kw, f.kwSeen = table, seen
-	return letters, nil
-}
-
-// lettersInUse are those that any message has.
-func (f *Folder) lettersInUse() Flags {
-	var letters Flags
-	for _, c := range f.state.chunks {
-		for _, m := range c.get().recs {
-			letters |= m.flags & allLetters
-		}
-	}
-	return letters
-}
-
-// CanAddKeyword tells whether a keyword that the folder does not know yet can be stored.
-func (s *Snapshot) CanAddKeyword() bool {
-	return slices.Contains(s.keywords.names[:], "")
 }
 
 // ClaimNew moves messages that lie in new/ to cur/, and gives the UIDs of those
@@ -313,8 +310,8 @@ func (f *Folder) ClaimNew(ctx context.Context, upTo uint32) ([]uint32, error) {
 	}
 	err := f.inSlices(ctx, uids, func(part []uint32) error {
 		for _, uid := range part {
-			moved, err := f.renameMessageLocked(ctx, uid, func(now record) (Flags, bool) {
-				return now.flags &^ flagNew, now.flags&flagNew != 0
+			moved, err := f.renameMessageLocked(ctx, uid, func(r *records, i int) (Flags, bool) {
+				return r.recs[i].flags &^ flagNew, r.recs[i].flags&flagNew != 0
 			})
 			if err != nil && !errors.Is(err, ErrExpunged) {
 				return err
@@ -395,12 +392,44 @@ func (f *Folder) forgetPlaceLocked(at place) {
 	}
 }
 
-// syncTouched makes own renames and removals durable against power loss.
+// syncTouched makes own changes durable against power loss. Who finds nothing left to do
+// waits for whoever is at it, and fails with him.
 func (f *Folder) syncTouched() error {
 	f.mu.Lock()
-	touched := f.unsynced
-	f.unsynced = [2]bool{}
+	before := f.syncs.runs
 	f.mu.Unlock()
+	f.syncs.mu.Lock()
+	defer f.syncs.mu.Unlock()
+	f.mu.Lock()
+	if f.syncs.failed > before {
+		f.mu.Unlock()
+		return f.syncs.err
+	}
+	touched, more := f.unsynced, f.more.unsynced
+	f.unsynced, f.more.unsynced = [2]bool{}, false
+	f.mu.Unlock()
+	err := f.syncAll(touched, more)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.syncs.runs++
+	if err != nil {
+		f.syncs.failed, f.syncs.err = f.syncs.runs, err
+		for s, t := range touched {
+			f.unsynced[s] = f.unsynced[s] || t
+		}
+		if more {
+			f.more.unsynced, f.more.limit = true, 0 // the next line writes it anew
+		}
+	}
+	return err
+}
+
+func (f *Folder) syncAll(touched [2]bool, more bool) error {
+	if more {
+		if err := f.syncMore(); err != nil {
+			return err
+		}
+	}
 	for s, t := range touched {
 		if t {
 			if err := f.syncDirs(subdir(s)); err != nil {
@@ -409,6 +438,14 @@ func (f *Folder) syncTouched() error {
 		}
 	}
 	return nil
+}
+
+// syncRuns counts the syncs of own changes.
+type syncRuns struct {
+	mu     sync.Mutex // held during one; taken before Folder.mu
+	runs   int        // ended; guarded by Folder.mu, like what follows
+	failed int        // the last that failed
+	err    error      // of that
 }
 
 // syncDirs makes renames and removals durable against power loss.

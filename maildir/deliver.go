@@ -3,7 +3,6 @@ package maildir
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -207,17 +206,12 @@ func (f *Folder) addAllLocked(ctx context.Context, in []incoming) (uids []uint32
 	}()
 	next := f.list.next()
 	flags := make([]Flags, len(in))
+	names, more, err := f.nameAllLocked(ctx, in, flags)
+	if err != nil {
+		return nil, err
+	}
 	for i, m := range in {
-		letters, err := f.keywordLettersLocked(ctx, m.keywords, true)
-		if errors.Is(err, ErrTooMany) {
-			// A keyword for which there is no room must not keep the message out.
-			letters, err = f.keywordLettersLocked(ctx, m.keywords, false)
-		}
-		if err != nil {
-			return nil, err
-		}
-		flags[i] = m.flags | letters
-		base := f.store.names.mint() + m.sizes
+		base := names[i]
 		to := place{inCur, withFlags(base, flags[i])}
 		if m.inNew {
 			to = place{inNew, base}
@@ -242,10 +236,50 @@ func (f *Folder) addAllLocked(ctx context.Context, in []incoming) (uids []uint32
 		if placed[i].dir == inNew {
 			m.flags |= flagNew
 		}
+		if more != nil {
+			m.extra = more[i]
+		}
 		f.addLocked(m)
 		uids = append(uids, r.uid)
 	}
 	return uids, nil
+}
+
+// nameAllLocked gives each message its base name and its flags, and makes durable which
+// keywords they have that no letter tells: more, nil if none has any.
+func (f *Folder) nameAllLocked(ctx context.Context, in []incoming, flags []Flags) (names []string, more [][]string, err error) {
+	names = make([]string, len(in))
+	var lines []byte
+	count := 0
+	for i, m := range in {
+		names[i] = f.store.names.mint() + m.sizes
+		flags[i] = m.flags
+		if len(m.keywords) == 0 {
+			continue
+		}
+		// A keyword for which there is no room must not keep the message out.
+		w, err := f.wordsLocked(ctx, m.keywords, wordsFit)
+		if err != nil {
+			return nil, nil, err
+		}
+		flags[i] |= w.letters
+		if len(w.more) == 0 {
+			continue
+		}
+		if more == nil {
+			more = make([][]string, len(in))
+		}
+		more[i] = w.more[:min(len(w.more), maxMoreOfMessage)]
+		lines = appendMoreLine(lines, more[i], names[i])
+		count++
+	}
+	if count == 0 {
+		return names, nil, nil
+	}
+	if err = f.writeMoreLocked(lines, count); err == nil {
+		err = f.syncMore()
+	}
+	return names, more, err
 }
 
 // syncPlaces syncs each directory that was put into.

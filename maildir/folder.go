@@ -50,6 +50,8 @@ type Folder struct {
 	list   uidList
 	kw     *keywordTable
 	kwSeen stamp
+	more   moreFile
+	syncs  syncRuns
 
 	odd      map[string]*presence // known bases whose present names are not just the record's
 	fresh    map[string]*presence // bases without a UID yet

@@ -2,7 +2,6 @@ package maildir
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -217,10 +216,7 @@ func TestKeywordFile(t *testing.T) {
 	if _, err := os.Stat(dir + "/cur/a:2,Sabcz"); err != nil {
 		t.Error(err)
 	}
-	var many []string
-	for i := range 30 {
-		many = append(many, fmt.Sprint("k", i))
-	}
+	many := numbered("k", maxLetters+maxMoreNames+1)
 	if _, err := f.Store(t.Context(), []uint32{1}, Change{Op: StoreAdd, Keywords: many}); !errors.Is(err, ErrTooMany) {
 		t.Error(err)
 	}

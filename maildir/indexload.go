@@ -174,6 +174,7 @@ func (f *Folder) warmLocked(p *prior) bool {
 	f.state = builder{chunks: p.chunks, n: int(s.n)}
 	f.history, f.scanned = p.history, now
 	f.kw = f.kw.withUnknown(s.letters).withMore(p.words)
+	f.more = moreFile{seen: s.more, unread: true}
 	f.firstModSeqLocked(s.modSeq)
 	f.index = p.file
 	f.publishLocked()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -14,7 +15,6 @@ import (
 // each: "<n> <keyword>", n from 0 to 25. Names are compared without case in ASCII.
 const (
 	keywordsName     = "dovecot-keywords"
-	moreKeywordsName = "postroom-keywords"
 	maxKeywordsFile  = 1 << 20
 	maxKeywordOctets = 255
 )
@@ -22,7 +22,8 @@ const (
 // keywordTable is immutable: a change makes a new one.
 type keywordTable struct {
 	names [maxLetters]string
-	more  []string // in use without a letter
+	more  []string // in use without a letter (morekeywords.go)
+	both  bool     // some of more have one since: Dovecot named it
 }
 
 // letter gives the flag of a keyword, 0 if it has none.
@@ -53,7 +54,22 @@ func (t *keywordTable) withMore(names []string) *keywordTable {
 	}
 	n := *t
 	n.more = append(n.more[:len(n.more):len(n.more)], names...)
+	n.both = n.overlap()
 	return &n
+}
+
+func (t *keywordTable) overlap() bool {
+	return slices.ContainsFunc(t.more, func(w string) bool { return t.letter(w) != 0 })
+}
+
+// moreName gives the spelling of a keyword in use without a letter.
+func (t *keywordTable) moreName(keyword string) (string, bool) {
+	for _, w := range t.more {
+		if len(w) == len(keyword) && strings.EqualFold(w, keyword) {
+			return w, true
+		}
+	}
+	return "", false
 }
 
 // withUnknown names every letter in f that has none, as Dovecot would.
@@ -80,6 +96,7 @@ func (t *keywordTable) add(keyword string) (nt *keywordTable, f Flags, ok bool) 
 		if n == "" {
 			c := *t
 			c.names[i] = keyword
+			c.both = c.overlap()
 			return &c, 1 << (letterShift + i), true
 		}
 	}
@@ -160,4 +177,115 @@ func writeKeywords(ctx context.Context, l *locker, d *dir, t *keywordTable, old 
 		return stamp{}, wrapSys("stat", keywordsName, err)
 	}
 	return stampOf(fi), nil
+}
+
+// words are keywords as a folder holds them.
+type words struct {
+	letters Flags
+	more    []string // without a letter, in the folder's spelling
+}
+
+// wordsMode says what becomes of keywords that the folder does not know.
+type wordsMode int
+
+const (
+	wordsKnown wordsMode = iota // passed over
+	wordsAll                    // made known, or ErrTooMany
+	wordsFit                    // made known as far as there is room
+)
+
+// resolve finds keywords in the table, and those that are not.
+func (t *keywordTable) resolve(keywords []string) (w words, missing []string) {
+	for _, k := range keywords {
+		if l := t.letter(k); l != 0 {
+			w.letters |= l
+		} else if name, ok := t.moreName(k); !ok {
+			if !hasWord(missing, k) {
+				missing = append(missing, k)
+			}
+		} else if !slices.Contains(w.more, name) {
+			w.more = append(w.more, name)
+		}
+	}
+	return w, missing
+}
+
+// wordsLocked gives keywords the form in which the folder holds them, naming letters in
+// dovecot-keywords while there are any. The caller holds the list's lock.
+func (f *Folder) wordsLocked(ctx context.Context, keywords []string, mode wordsMode) (words, error) {
+	for _, k := range keywords {
+		if !validKeyword(k) {
+			return words{}, fmt.Errorf("keyword %q: %w", k, ErrCannot)
+		}
+	}
+	w, missing := f.kw.resolve(keywords)
+	if len(missing) == 0 || mode == wordsKnown {
+		return w, nil
+	}
+	// Another program may have named it: read again before adding.
+	if err := f.rereadKeywordsLocked(); err != nil {
+		return words{}, err
+	}
+	_, missing = f.kw.resolve(keywords)
+	table, named := f.kw, false
+	for _, k := range missing {
+		if t, _, ok := table.add(k); ok {
+			table, named = t, true
+		} else if f.roomForMoreLocked(&table) {
+			table = table.withMore([]string{f.more.intern(k, func(string) {})})
+		} else if mode == wordsAll {
+			return words{}, fmt.Errorf("keyword %q: the folder has %d already: %w", k, maxLetters+maxMoreNames, ErrTooMany)
+		}
+	}
+	if named {
+		seen, err := writeKeywords(ctx, f.store.lock, f.home, table, f.kwSeen)
+		if err != nil {
+			return words{}, err
+		}
+		f.kwSeen = seen
+	}
+	f.kw = table
+	w, _ = f.kw.resolve(keywords)
+	return w, nil
+}
+
+// rereadKeywordsLocked reads the names of the letters.
+func (f *Folder) rereadKeywordsLocked() error {
+	kw, seen, err := readKeywords(f.home)
+	if err != nil {
+		return err
+	}
+	f.kw, f.kwSeen = kw.withUnknown(f.lettersInUse()).withMore(f.kw.more), seen
+	return nil
+}
+
+// roomForMoreLocked tells whether one more keyword may be without a letter. Those that no message has any
+// more are forgotten first.
+func (f *Folder) roomForMoreLocked(table **keywordTable) bool {
+	if len((*table).more) < maxMoreNames {
+		return true
+	}
+	if f.followMoreLocked(true) != nil || f.more.seen == (stamp{}) || f.rewriteMoreLocked() != nil {
+		return false
+	}
+	kw := **table
+	kw.more = nil
+	*table = kw.withMore(f.kw.more)
+	return len((*table).more) < maxMoreNames
+}
+
+// lettersInUse are those that any message has.
+func (f *Folder) lettersInUse() Flags {
+	var letters Flags
+	for _, c := range f.state.chunks {
+		for _, m := range c.get().recs {
+			letters |= m.flags & allLetters
+		}
+	}
+	return letters
+}
+
+// CanAddKeyword tells whether a keyword that the folder does not know yet can be stored.
+func (s *Snapshot) CanAddKeyword() bool {
+	return slices.Contains(s.keywords.names[:], "") || len(s.keywords.more) < maxMoreNames
 }

@@ -63,6 +63,10 @@ func (f *Folder) pump(ctx context.Context) {
 		}
 		if f.damaged.Swap(false) {
 			f.dirty = true
+			f.more.doubt()
+		}
+		if look {
+			f.checkMoreLocked(ctx)
 		}
 		if look && (!f.watched || f.dirty) {
 			f.refreshLocked(ctx)
@@ -151,6 +155,7 @@ func (f *Folder) refreshLocked(ctx context.Context) error {
 	if err := f.checkListLocked(ctx); err != nil {
 		f.fail("reading the uid list", err)
 	}
+	f.checkMoreLocked(ctx)
 	return f.settleLocked(ctx)
 }
 
@@ -202,6 +207,7 @@ func (f *Folder) settleLocked(ctx context.Context) error {
 func (f *Folder) catchUpLocked(ctx context.Context) {
 	for try := 0; f.behind && try < scanAttempts; try++ {
 		f.behind = false
+		f.readMoreLocked(false)
 		if f.watched {
 			if f.barrier(ctx) != nil {
 				return
@@ -360,7 +366,7 @@ func (f *Folder) nameLettersLocked(flags Flags) {
 		return
 	}
 	if kw, seen, err := readKeywords(f.home); err == nil && seen != f.kwSeen {
-		f.kw, f.kwSeen = kw, seen // another program has named it
+		f.kw, f.kwSeen = kw.withMore(f.kw.more), seen // another program has named it
 	}
 	f.kw = f.kw.withUnknown(flags)
 }
@@ -404,6 +410,7 @@ func (f *Folder) dropLocked(uids []uint32) bool {
 	for _, uid := range uids {
 		if ci, ri, ok := f.state.locate(uid); ok {
 			base := f.state.chunks[ci].get().base(ri)
+			f.more.release(base, f.state.chunks[ci].get().extra[uid])
 			f.bases.remove(base, uid)
 			delete(f.odd, base)
 		}

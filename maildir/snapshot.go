@@ -101,14 +101,19 @@ func (s *Snapshot) Keywords(i int) []string {
 			out = append(out, name)
 		}
 	}
-	return append(out, c.extra[rec.uid]...)
+	for _, k := range c.extra[rec.uid] {
+		if !s.keywords.both || s.keywords.letter(k)&rec.flags == 0 {
+			out = append(out, k)
+		}
+	}
+	return out
 }
 
 // HasKeyword tells whether message i has the keyword; case does not matter.
 func (s *Snapshot) HasKeyword(i int, keyword string) bool {
 	c, r := s.at(i)
-	if f := s.keywords.letter(keyword); f != 0 {
-		return c.recs[r].flags&f != 0
+	if c.recs[r].flags&s.keywords.letter(keyword) != 0 {
+		return true
 	}
 	for _, k := range c.extra[c.recs[r].uid] {
 		if strings.EqualFold(k, keyword) {
@@ -126,7 +131,12 @@ func (s *Snapshot) AllKeywords() []string {
 			out = append(out, name)
 		}
 	}
-	return append(out, s.keywords.more...)
+	for _, name := range s.keywords.more {
+		if !s.keywords.both || s.keywords.letter(name) == 0 {
+			out = append(out, name)
+		}
+	}
+	return out
 }
 
 // AppendFlags appends the flags of message i as they stand in a FETCH answer,
@@ -149,7 +159,9 @@ func (s *Snapshot) AppendFlags(dst []byte, i int) []byte {
 	}
 	if c.extra != nil {
 		for _, k := range c.extra[rec.uid] {
-			dst = appendWord(dst, start, k)
+			if !s.keywords.both || s.keywords.letter(k)&rec.flags == 0 {
+				dst = appendWord(dst, start, k)
+			}
 		}
 	}
 	return dst
