@@ -33,6 +33,7 @@ func (f *Folder) adoptLocked(ctx context.Context, files *listing, past *prior) e
 	if err := f.validityLocked(len(unlisted) > 0); err != nil {
 		return err
 	}
+	f.loadMoreLocked(past)
 	letters := f.restoreLocked(recs, files, past)
 	f.kw = f.kw.withUnknown(letters)
 	if err := f.admitLocked(ctx, files, unlisted); errors.Is(err, ErrNoSpace) {
@@ -116,10 +117,10 @@ func (f *Folder) restoreLocked(recs []found, files *listing, past *prior) (lette
 	}
 	for _, r := range recs {
 		m := f.messageOf(files, r.file)
-		m.uid, m.size = r.uid, r.virtual
+		m.uid, m.size, m.extra = r.uid, r.virtual, f.more.claim(view(files.baseOf(r.file)))
 		if old, i := past.find(r.uid); old == nil {
 			m.modSeq = fresh()
-		} else if m.recall(old, i, r.file.ino); old.recs[i].flags&^flagNew != m.flags&^flagNew {
+		} else if m.recall(old, i, r.file.ino); old.recs[i].flags&^flagNew != m.flags&^flagNew || !sameWords(old.extra[r.uid], m.extra) {
 			m.modSeq = fresh()
 		}
 		letters |= m.flags & allLetters
@@ -161,7 +162,6 @@ func (m *newMessage) recall(old *records, i int, ino uint64) {
 	if k.ino.Load() == ino {
 		m.date = k.date.Load()
 	}
-	m.extra = old.extra[m.uid]
 }
 
 // admitLocked gives UIDs to the files that the list does not name, in the order of their arrival.
@@ -193,7 +193,7 @@ func (f *Folder) admitLocked(ctx context.Context, files *listing, unlisted []*li
 	var letters Flags
 	for i, file := range unlisted {
 		m := f.messageOf(files, file)
-		m.uid, m.modSeq = recs[i].uid, modSeq+uint64(i)+1
+		m.uid, m.modSeq, m.extra = recs[i].uid, modSeq+uint64(i)+1, f.more.claim(recs[i].base)
 		letters |= m.flags & allLetters
 		f.addLocked(m)
 	}
