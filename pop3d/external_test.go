@@ -212,7 +212,9 @@ func TestChannelBinding(t *testing.T) {
 func TestRefusedNamesAreLogged(t *testing.T) {
 	f := start(t, func(o *Options) { o.Auth = users(t) })
 	c := f.dial()
-	encode := func(name string) string { return base64.StdEncoding.EncodeToString([]byte("\x00" + name + "\x00wrong")) }
+	encode := func(name string) string {
+		return base64.StdEncoding.EncodeToString([]byte("\x00" + name + "\x00wrong"))
+	}
 	c.script("C: AUTH PLAIN " + encode("mallory") + "\nS: -ERR [AUTH] Authentication failed.")
 	f.logHas("authentication failed", "user=mallory", "method=PLAIN")
 	c.script("C: AUTH PLAIN " + encode("eve\r\nmsg=login") + "\nS: -ERR [AUTH] Authentication failed.")
