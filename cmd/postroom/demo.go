@@ -201,6 +201,13 @@ func showArrivals(ctx context.Context, w io.Writer, accounts *account.Service, u
 
 // showMailbox prints the messages of one mailbox from a UID on, until it is gone.
 func showMailbox(ctx context.Context, w io.Writer, user string, m *account.Mailbox, from uint32) {
+	changed := make(chan struct{}, 1)
+	defer m.Notify(func() {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	})()
 	for {
 		now := m.Current()
 		if now.Gone() {
@@ -214,7 +221,7 @@ func showMailbox(ctx context.Context, w io.Writer, user string, m *account.Mailb
 		select {
 		case <-ctx.Done():
 			return
-		case <-m.Changed():
+		case <-changed:
 		}
 	}
 }

@@ -28,6 +28,9 @@ func listen(cfg *config.Config) (listeners, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sockets from systemd: %w", err)
 	}
+	if err := checkPassed(cfg, passed); err != nil {
+		return nil, err
+	}
 	var out listeners
 	for _, want := range []struct {
 		key, name, protocol string
@@ -54,10 +57,23 @@ func listen(cfg *config.Config) (listeners, error) {
 			out = append(out, listener{l, want.protocol, want.tls})
 		}
 	}
-	if len(out) == 0 {
-		return nil, errors.New("systemd passed no socket named imap, imaps, pop3 or pop3s")
-	}
 	return out, nil
+}
+
+// checkPassed refuses sockets from systemd that nobody would serve.
+func checkPassed(cfg *config.Config, passed map[string][]net.Listener) error {
+	for name, ls := range passed {
+		switch name {
+		case "imap", "pop3":
+		case "imaps", "pop3s":
+			if cfg.TLS.Certificate == "" {
+				return fmt.Errorf("%s: systemd passed a socket named %q, and TLS wants a certificate", cfg.Where("tls.certificate"), name)
+			}
+		default:
+			return fmt.Errorf("systemd passed %d sockets named %q: FileDescriptorName= has to be imap, imaps, pop3 or pop3s", len(ls), name)
+		}
+	}
+	return nil
 }
 
 // listenError says what to do about an address that cannot be had.

@@ -73,17 +73,19 @@ func groupsOf(u *user.User) ([]int, error) {
 
 // readableByUs: what SIGHUP reads again must be readable by the user we are now.
 func readableByUs(cfg *config.Config) error {
-	for key, path := range map[string]string{
-		"auth.users": cfg.Auth.Users, "tls.certificate": cfg.TLS.Certificate, "tls.key": cfg.TLS.Key,
+	var wrong []error
+	for _, c := range []struct{ key, path string }{
+		{"auth.users", cfg.Auth.Users}, {"tls.certificate", cfg.TLS.Certificate}, {"tls.key", cfg.TLS.Key}, {"tls.client_ca", cfg.TLS.ClientCA},
 	} {
-		if path == "" {
+		if c.path == "" {
 			continue
 		}
-		f, err := os.Open(path)
+		f, err := os.Open(c.path)
 		if err != nil {
-			return fmt.Errorf("%s: %w, as user %s: it is read again while serving; change its owner or mode", cfg.Where(key), err, cfg.Process.User)
+			wrong = append(wrong, fmt.Errorf("%s: %w, as user %s: it is read again while serving; change its owner or mode", cfg.Where(c.key), err, cfg.Process.User))
+			continue
 		}
 		f.Close()
 	}
-	return nil
+	return errors.Join(wrong...)
 }

@@ -60,13 +60,16 @@ func serve(ctx context.Context, cfg *config.Config) error {
 		case s := <-signals:
 			if s == syscall.SIGHUP {
 				log.Info("reading users and certificates again")
+				notifySystemd(log, daemon.SdNotifyReloading+"\n"+daemon.SdNotifyMonotonicUsec())
 				d.reload()
+				notifySystemd(log, daemon.SdNotifyReady)
 				continue
 			}
 			log.Info("ending", "signal", s.String())
 			notifySystemd(log, daemon.SdNotifyStopping)
 			return d.shutdown()
 		case err := <-d.failed:
+			notifySystemd(log, daemon.SdNotifyStopping)
 			return errors.Join(err, d.shutdown())
 		case <-ctx.Done():
 			return d.shutdown()

@@ -82,7 +82,7 @@ func (c *Config) checkListeners(wrong wrongFunc) {
 			total++
 			if err := splitAddress(a); err != nil {
 				wrong(l.key, "%w", err)
-			} else if other, twice := seen[a]; twice {
+			} else if other, twice := seen[a]; twice && !strings.HasSuffix(a, ":0") { // port 0 is any that is free
 				wrong(l.key, "%q stands in %s already", a, other)
 			}
 			seen[a] = l.key

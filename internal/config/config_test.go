@@ -108,6 +108,8 @@ separator = "."
 users = "@DIR@/users"
 [imap]
 listen_tls = ["0.0.0.0:993", "[::]:993"]
+[pop3]
+listen = ["127.0.0.1:0", "127.0.0.1:0"]
 [tls]
 certificate = "@DIR@/cert.pem"
 key = "@DIR@/key.pem"
