@@ -26,7 +26,7 @@ func (c *conn) capabilities() string {
 		return strings.Join(words, " ")
 	}
 	words = append(words, "SASL-IR", "ID", "ENABLE", "IDLE")
-	if c.tls == nil && c.srv.opt.TLS != nil {
+	if !c.sock.Encrypted() && c.srv.opt.TLS != nil {
 		words = append(words, "STARTTLS")
 	}
 	mechanisms := c.srv.opt.Auth.Mechanisms(c.connInfo())

@@ -13,7 +13,7 @@ import (
 // startTLSCommand: RFC 9051 section 6.2.1. All that came before the handshake
 // is forgotten with the decoder's buffer (section 11.1).
 func (c *conn) startTLSCommand() error {
-	if c.tls != nil {
+	if c.sock.Encrypted() {
 		return bad("TLS is active already")
 	}
 	if c.srv.opt.TLS == nil {
@@ -43,7 +43,7 @@ func parseLogin(p *parser) action {
 			return auth.ErrPrivacyRequired
 		}
 		name, err := c.srv.opt.Auth.Authenticate(c.ctx, auth.Request{
-			Protocol: "imap", RemoteAddr: c.remote, TLS: c.tls != nil, User: user, Password: password,
+			Protocol: "imap", RemoteAddr: c.remote, TLS: c.sock.Encrypted(), User: user, Password: password,
 		})
 		if err != nil {
 			return c.denied("LOGIN", err)
@@ -54,7 +54,7 @@ func parseLogin(p *parser) action {
 
 // denied logs a failure, with the client's address and the name that was tried.
 func (c *conn) denied(method string, err error) error {
-	c.log.Info("imap login failed", "user", auth.Tried(err), "method", method, "tls", c.tls != nil, "error", err)
+	c.log.Info("imap login failed", "user", auth.Tried(err), "method", method, "tls", c.sock.Encrypted(), "error", err)
 	return err
 }
 
@@ -72,7 +72,7 @@ func (c *conn) login(name, method string) error {
 	}
 	c.user, c.release = user, release
 	c.count = counters{since: time.Now()}
-	c.log.Info("imap login", "user", name, "method", method, "tls", c.tls != nil)
+	c.log.Info("imap login", "user", name, "method", method, "tls", c.sock.Encrypted())
 	return ok("CAPABILITY "+c.capabilities(), "Logged in")
 }
 

@@ -1,87 +1,50 @@
 package imapd
 
-import (
-	"strings"
-	"sync"
-	"time"
-)
+import "strings"
 
-// idle: RFC 9051 section 6.3.13. Whatever the client sends ends it; only DONE
-// ends it well.
+// idling is the state of a session in IDLE, RFC 9051 section 6.3.13: it waits
+// as between commands, but what is new in the selected mailbox wakes it.
+type idling struct {
+	tag  string
+	stop func() // ends the waking
+}
+
+// idle begins it. Whatever the client sends ends it; only DONE ends it well.
 func (c *conn) idle() error {
+	c.idling = &idling{tag: c.tag, stop: func() {}}
+	if c.sel != nil {
+		// First this, then the look: what comes between is not missed.
+		c.idling.stop = c.sel.mbox.Notify(c.sock.Wake)
+	}
 	c.enc.Raw("+ idling").CRLF()
 	if c.sel != nil {
 		if err := c.report(true); err != nil {
 			return err
 		}
 	}
-	if err := c.enc.Flush(); err != nil {
-		return err
-	}
+	return errAnswered
+}
+
+// endIdle reads the line that ends it, and answers.
+func (c *conn) endIdle() error {
+	tag := c.idling.tag
+	c.leaveIdle()
 	var line string
 	d := c.dec
-	err := c.whileWatching(func() bool {
-		c.waiting = true
-		defer func() { c.waiting = false }()
-		return d.Begin() == nil && d.Text(&line) && d.CRLF()
-	})
-	if err != nil {
-		return err
+	if d.Begin() != nil || !d.Text(&line) || !d.CRLF() {
+		return c.syntax(tag)
 	}
-	if d.Err() != nil {
-		return d.Err()
-	}
+	var err error
 	if !strings.EqualFold(strings.TrimSpace(line), "DONE") {
-		return bad("Expected DONE")
+		err = bad("Expected DONE")
 	}
-	return nil
+	return c.answer(byName["IDLE"], false, c.sel, tag, err)
 }
 
-// whileWatching tells what is new in the selected mailbox while read waits for
-// the client. During that time the other goroutine owns the session and the
-// encoder, and this one nothing but the decoder; it has ended when
-// whileWatching returns. An error means that the client was told BYE or is
-// not there.
-func (c *conn) whileWatching(read func() bool) error {
-	if c.sel == nil {
-		read()
-		return nil
-	}
-	var (
-		watcher sync.WaitGroup
-		stop    = make(chan struct{})
-		failed  error
-	)
-	c.watching = true
-	watcher.Go(func() {
-		failed = errOver
-		defer c.rescue("idle")
-		if failed = c.watch(stop); failed != nil {
-			c.broken.Store(true)
-			_ = c.raw.SetReadDeadline(time.Now()) // wakes the reader
-		}
-	})
-	read()
-	close(stop)
-	watcher.Wait()
-	c.watching = false
-	return failed
-}
-
-func (c *conn) watch(stop <-chan struct{}) error {
-	changed := c.sel.mbox.Changed()
-	for {
-		// First the look, then the wait: what came before is not missed.
-		if err := c.report(true); err != nil {
-			return err
-		}
-		if err := c.enc.Flush(); err != nil {
-			return err
-		}
-		select {
-		case <-stop:
-			return nil
-		case <-changed:
-		}
+// leaveIdle ends the state, if the session is in it.
+func (c *conn) leaveIdle() {
+	if c.idling != nil {
+		c.idling.stop()
+		c.idling = nil
 	}
 }

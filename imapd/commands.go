@@ -40,6 +40,7 @@ type command struct {
 	// addition, for clients that send the STORE \Deleted right behind it).
 	numbers bool
 	stream  bool // the action reads the rest of the command itself
+	long    bool // it may take long and say nothing, so the client is watched
 	// extension is what CAPABILITY says because of this row, when logged in.
 	extension string
 	rfc       string
@@ -76,10 +77,10 @@ var commands = []command{
 	{name: "CLOSE", states: isSelected, rfc: "9051 6.4.1", parse: just((*conn).closeCommand)},
 	{name: "UNSELECT", states: isSelected, extension: "UNSELECT", rfc: "9051 6.4.2", parse: just((*conn).unselectCommand)},
 	{name: "EXPUNGE", states: isSelected, uid: true, extension: "UIDPLUS", rfc: "9051 6.4.3", parse: parseExpunge},
-	{name: "SEARCH", states: isSelected, uid: true, numbers: true, extension: "ESEARCH", rfc: "9051 6.4.4", parse: parseSearch},
+	{name: "SEARCH", states: isSelected, uid: true, numbers: true, long: true, extension: "ESEARCH", rfc: "9051 6.4.4", parse: parseSearch},
 	{name: "FETCH", states: isSelected, uid: true, numbers: true, extension: "BINARY", rfc: "9051 6.4.5", parse: parseFetch},
 	{name: "STORE", states: isSelected, uid: true, numbers: true, extension: "CONDSTORE", rfc: "9051 6.4.6", parse: parseStore},
-	{name: "COPY", states: isSelected, uid: true, numbers: true, rfc: "9051 6.4.7", parse: parseCopy},
+	{name: "COPY", states: isSelected, uid: true, numbers: true, long: true, rfc: "9051 6.4.7", parse: parseCopy},
 	{name: "MOVE", states: isSelected, uid: true, extension: "MOVE", rfc: "9051 6.4.8", parse: parseMove},
 }
 

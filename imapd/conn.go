@@ -10,43 +10,46 @@ import (
 	"net"
 	"net/netip"
 	"runtime/debug"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"postroom/imapd/wire"
 	"postroom/internal/account"
 	"postroom/internal/auth"
+	"postroom/internal/sessions"
+	"postroom/internal/socket"
 )
 
-// conn is one connection. All of it belongs to the goroutine in serve, but for
-// what interrupt and cut touch, and but for the time of whileWatching.
+// conn is one connection. All of it belongs to the goroutine that serves it,
+// which is another one after each wait for the client (Resume says why), but
+// for what Interrupt, Cut and look touch.
 //
 //	notAuthenticated --LOGIN--> authenticated --SELECT--> isSelected
 //	       ^                     |        ^                    |
 //	       +---UNAUTHENTICATE----+        +-----CLOSE----------+
 type conn struct {
-	srv *Server
-	log *slog.Logger
-	raw net.Conn // the socket: for deadlines, which are safe from any goroutine
-	nc  net.Conn // raw, or TLS on it
+	srv  *Server
+	log  *slog.Logger
+	sock *socket.Conn
 
 	remote   netip.Addr
 	loopback bool // both ends are on this machine
-	tls      *tls.ConnectionState
-	cert     *x509.Certificate // the one shown
 	implicit bool
+	cert     *x509.Certificate // ours, shown in TLS
+	free     func()            // gives back the place of the connection
 
 	dec *wire.Decoder
 	enc *wire.Encoder
 
-	ctx    context.Context // ends when the connection is cut
-	cancel context.CancelFunc
+	ctx    context.Context // ends when the connection is cut, or its client gone
+	cancel context.CancelCauseFunc
 
-	stopping atomic.Bool // Shutdown: BYE at the next opportunity
-	broken   atomic.Bool // the goroutine of whileWatching failed
-	loginBy  time.Time   // when an unauthenticated client is sent away
-	waiting  bool        // the next octet read begins a command
-	watching bool        // another goroutine writes
+	writing sync.Mutex // guards writes to sock, and wrote
+	wrote   bool       // something was written since attended began
+
+	loginBy   time.Time // when an unauthenticated client is sent away
+	waitUntil time.Time // when one that begins no command is
+	idling    *idling   // nil: not in IDLE
 
 	user     *account.User // nil: not authenticated
 	release  func()        // gives back the place of user
@@ -72,21 +75,31 @@ type counters struct {
 	since                               time.Time
 }
 
-// errOver ends a connection whose client was told why.
-var errOver = errors.New("connection is over")
+// What ends a connection.
+var (
+	errOver     = errors.New("connection is over") // and the client was told why
+	errShutdown = errors.New("server shuts down")
+	errDeparted = errors.New("client has gone")
+	errCut      = errors.New("cut off")
+)
 
 func newConn(s *Server, nc net.Conn, remote netip.Addr, implicitTLS bool) *conn {
-	c := &conn{srv: s, raw: nc, nc: nc, remote: remote, implicit: implicitTLS}
+	c := &conn{srv: s, remote: remote, implicit: implicitTLS}
+	c.sock = socket.New(nc, s.lim.WriteTimeout)
 	c.log = s.log.With("remote", remote)
-	c.loopback = remote.IsLoopback() && addrOf(nc.LocalAddr()).IsLoopback()
-	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.loopback = remote.IsLoopback() && sessions.AddrOf(nc.LocalAddr()).IsLoopback()
+	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.loginBy = time.Now().Add(s.lim.LoginTimeout)
 	c.enc = wire.NewEncoder((*output)(c))
-	c.dec = wire.NewDecoder((*input)(c), c.limits(), func() error {
-		c.enc.Raw("+ Ready for literal\r\n") // flushed when the wait for it begins
-		return c.enc.Err()
-	})
+	c.dec = wire.NewDecoder((*input)(c), c.limits(), c.askLiteral)
 	return c
+}
+
+// askLiteral tells the client to send a literal; it is flushed when the wait
+// for that begins.
+func (c *conn) askLiteral() error {
+	c.enc.Raw("+ Ready for literal\r\n")
+	return c.enc.Err()
 }
 
 func (c *conn) limits() wire.Limits {
@@ -98,51 +111,32 @@ func (c *conn) limits() wire.Limits {
 	return w
 }
 
-// interrupt makes the session say BYE as soon as its command has ended.
-func (c *conn) interrupt() {
-	c.stopping.Store(true)
-	_ = c.raw.SetReadDeadline(time.Now())
+// Interrupt makes the session say BYE as soon as its command has ended.
+func (c *conn) Interrupt() { c.sock.Interrupt() }
+
+// Cut ends the session at once.
+func (c *conn) Cut() {
+	c.cancel(errCut)
+	c.sock.Cut()
 }
 
-// cut ends the session at once.
-func (c *conn) cut() {
-	c.cancel()
-	_ = c.raw.Close()
-}
-
-// input reads for the decoder: with a deadline, and after all that was
-// answered so far is on its way.
+// input reads for the decoder what belongs to a command that has begun: with
+// a deadline, and after all that was answered so far is on its way.
 type input conn
-
-var errShutdown = errors.New("server shuts down")
 
 func (in *input) Read(p []byte) (int, error) {
 	c := (*conn)(in)
-	if !c.watching {
-		if err := c.enc.Flush(); err != nil {
-			return 0, err
-		}
+	if err := c.enc.Flush(); err != nil {
+		return 0, err
 	}
-	wait := c.srv.lim.StallTimeout
-	if c.waiting {
-		wait = c.srv.lim.IdleTimeout
-	}
-	deadline := time.Now().Add(wait)
+	deadline := time.Now().Add(c.srv.lim.StallTimeout)
 	if c.user == nil && c.loginBy.Before(deadline) {
 		deadline = c.loginBy
 	}
-	_ = c.raw.SetReadDeadline(deadline)
-	// Only now, after the deadline was set: whoever sets these sets a deadline
-	// next, which the one above must not undo unseen.
-	if c.broken.Load() {
-		return 0, errOver
-	}
-	if c.stopping.Load() {
-		return 0, errShutdown
-	}
-	n, err := c.nc.Read(p)
+	c.sock.SetReadDeadline(deadline)
+	n, err := c.sock.Read(p)
 	c.count.in += int64(n)
-	if err != nil && c.stopping.Load() {
+	if err != nil && c.sock.Interrupted() {
 		err = errShutdown
 	}
 	return n, err
@@ -154,37 +148,121 @@ type output conn
 
 func (out *output) Write(p []byte) (int, error) {
 	c := (*conn)(out)
-	_ = c.raw.SetWriteDeadline(time.Now().Add(c.srv.lim.WriteTimeout))
-	return c.nc.Write(p)
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	c.wrote = true
+	return c.sock.Write(p)
 }
 
-// serve runs the connection to its end.
+// serve runs the connection until it waits for its client, or to its end.
 func (c *conn) serve() {
-	defer c.close()
+	defer c.proceed()
 	defer c.rescue("session")
 	c.count.since = time.Now()
 	if c.implicit && !c.startTLS() {
+		c.over = true
 		return
 	}
 	c.greet()
-	for !c.over {
-		if err := c.next(); err != nil {
-			c.farewell(err)
+	c.converse()
+}
+
+// Resume waits for the client and goes on with the session. A wait has a
+// goroutine of its own, begun by proceed, so that it holds no more of a stack
+// than it needs: the one that commands made large ends with its goroutine. A
+// long wait has none.
+func (c *conn) Resume() {
+	until := time.Now().Add(briefly)
+	if c.waitUntil.Before(until) {
+		until = c.waitUntil
+	}
+	err := c.sock.Await(until)
+	if until != c.waitUntil && errors.Is(err, socket.ErrDeadline) {
+		if c.srv.sessions.Poller().Park(c.sock, c.waitUntil, c) {
 			return
 		}
+		err = c.sock.Await(c.waitUntil)
 	}
+	c.goOn(err)
+}
+
+// briefly is how long a client may think before its session gives up the goroutine.
+const briefly = time.Second
+
+func (c *conn) goOn(err error) {
+	defer c.proceed()
+	defer c.rescue("session")
+	c.attend(err)
+}
+
+// proceed ends a goroutine of the session: another one waits, or it is over.
+func (c *conn) proceed() {
+	if !c.over {
+		go c.Resume()
+		return
+	}
+	defer c.srv.sessions.Done(c)
+	defer c.free()
+	c.close()
+}
+
+// attend goes on after a wait.
+func (c *conn) attend(err error) {
+	switch {
+	case errors.Is(err, socket.ErrWoken):
+		if c.idling == nil {
+			return
+		}
+		if err = c.report(true); err == nil {
+			err = c.enc.Flush()
+		}
+		if err == nil {
+			return
+		}
+	case errors.Is(err, socket.ErrInterrupted):
+		err = errShutdown
+	case err == nil:
+		c.converse()
+		return
+	}
+	c.farewell(err)
+}
+
+// converse runs commands until the client has sent no more of them.
+func (c *conn) converse() {
+	for !c.over {
+		if c.dec.Buffered() == 0 && !c.sock.Readable() {
+			if err := c.rest(); err != nil {
+				c.farewell(err)
+			}
+			return
+		}
+		if err := c.next(); err != nil {
+			c.farewell(err)
+		}
+	}
+}
+
+// rest prepares a wait for the next command.
+func (c *conn) rest() error {
+	c.waitUntil = time.Now().Add(c.srv.lim.IdleTimeout)
+	if c.user == nil && c.loginBy.Before(c.waitUntil) {
+		c.waitUntil = c.loginBy
+	}
+	c.dec.Release()
+	return c.enc.Flush()
 }
 
 // rescue keeps a panic within its connection.
 func (c *conn) rescue(where string) {
 	if v := recover(); v != nil {
-		c.reason = "panic"
+		c.over, c.reason = true, "panic"
 		c.log.Error("imap panic", "where", where, "panic", v, "stack", string(debug.Stack()))
-		c.cut()
+		c.Cut()
 	}
 }
 
-// farewell says BYE where someone may still listen.
+// farewell ends the session, and says BYE where someone may still listen.
 func (c *conn) farewell(err error) {
 	var timeout net.Error
 	switch {
@@ -201,9 +279,12 @@ func (c *conn) farewell(err error) {
 		c.bye("", text, "timeout")
 	case errors.Is(err, io.EOF):
 		c.reason = "client closed"
+	case c.ctx.Err() != nil:
+		c.reason = context.Cause(c.ctx).Error()
 	default:
 		c.reason = err.Error()
 	}
+	c.over = true
 }
 
 // bye ends the session with an untagged BYE.
@@ -213,39 +294,39 @@ func (c *conn) bye(code, text, reason string) {
 	_ = c.enc.Flush()
 }
 
+// close ends all that the session holds, and the connection last: a client may
+// take its time to see the end.
 func (c *conn) close() {
+	defer c.sock.Close()
 	defer c.rescue("close")
 	_ = c.enc.Flush()
 	c.enc.Release()
+	c.dec.Release()
 	c.logout()
-	c.cancel()
-	_ = c.nc.Close()
+	if c.ctx.Err() != nil {
+		c.sock.Cut()
+	}
+	c.cancel(nil)
 }
 
-// startTLS replaces the plain connection; what was read ahead is forgotten.
+// startTLS makes the connection one over TLS; what was read ahead is forgotten.
 func (c *conn) startTLS() bool {
-	ctx, stop := context.WithDeadline(c.ctx, c.loginBy)
-	defer stop()
-	_ = c.raw.SetDeadline(c.loginBy)
-	if c.stopping.Load() {
-		return false
-	}
-	t, cert, err := auth.Handshake(ctx, c.raw, c.srv.opt.TLS)
+	err := c.sock.StartTLS(c.ctx, c.loginBy, func(ctx context.Context, nc net.Conn) (t *tls.Conn, err error) {
+		t, c.cert, err = auth.Handshake(ctx, nc, c.srv.opt.TLS)
+		return t, err
+	})
 	if err != nil {
 		c.reason = "handshake"
 		c.log.Info("imap TLS handshake failed", "error", err)
 		return false
 	}
-	c.nc = t
-	state := t.ConnectionState()
-	c.tls, c.cert = &state, cert
 	c.dec.Reset((*input)(c))
 	return true
 }
 
 func (c *conn) connInfo() auth.ConnInfo {
-	return auth.ConnInfo{Protocol: "imap", RemoteAddr: c.remote, TLS: c.tls != nil, TLSState: c.tls, Certificate: c.cert}
+	return auth.ConnInfo{Protocol: "imap", RemoteAddr: c.remote, TLS: c.sock.Encrypted(), TLSState: c.sock.TLS(), Certificate: c.cert}
 }
 
 // secret tells whether a password may be sent in clear over this connection.
-func (c *conn) secret() bool { return c.tls != nil || c.loopback }
+func (c *conn) secret() bool { return c.sock.Encrypted() || c.loopback }

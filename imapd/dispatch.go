@@ -9,14 +9,14 @@ import (
 // next reads one command, runs it and answers it. An error ends the connection.
 func (c *conn) next() error {
 	d := c.dec
-	if c.stopping.Load() {
+	if c.sock.Interrupted() {
 		return errShutdown
 	}
+	if c.idling != nil {
+		return c.endIdle()
+	}
 	d.SetLimits(c.limits())
-	c.waiting = true
-	err := d.Begin()
-	c.waiting = false
-	if err != nil {
+	if err := d.Begin(); err != nil {
 		return err
 	}
 	var tag string
@@ -76,13 +76,17 @@ func wrongState(row *command, now states) string {
 	return "Select a mailbox first"
 }
 
-// run runs act and answers: what is new in the mailbox first, then the tagged
-// line.
+// run runs act and answers.
 func (c *conn) run(row *command, p *parser, tag string, act action) error {
 	c.tag = tag
 	before := c.sel
-	err := act(c)
-	if c.dec.Err() != nil { // an action that read on: APPEND, AUTHENTICATE, IDLE
+	var err error
+	if row.long {
+		err = c.attended(act)
+	} else {
+		err = act(c)
+	}
+	if c.dec.Err() != nil { // an action that read on: APPEND, AUTHENTICATE
 		return c.syntax(tag)
 	}
 	if errors.Is(err, errAnswered) {
@@ -92,6 +96,12 @@ func (c *conn) run(row *command, p *parser, tag string, act action) error {
 		c.tagged(tag, &answer{kind: "OK", text: "Logged out"})
 		return nil
 	}
+	return c.answer(row, p.uid, before, tag, err)
+}
+
+// answer tells what is new in the mailbox, if it is the one that was selected
+// before, and then how the command ended.
+func (c *conn) answer(row *command, uid bool, before *selection, tag string, err error) error {
 	var ans *answer
 	switch {
 	case err == nil:
@@ -103,7 +113,7 @@ func (c *conn) run(row *command, p *parser, tag string, act action) error {
 		ans = c.answerFor(row.name, err)
 	}
 	if c.sel != nil && c.sel == before && ans.kind != "BAD" {
-		if err := c.report(!row.numbers || p.uid); err != nil {
+		if err := c.report(!row.numbers || uid); err != nil {
 			return err
 		}
 	}

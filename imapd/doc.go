@@ -16,7 +16,8 @@
 // command or during IDLE; where the protocol forbids EXPUNGE the session stays
 // with its snapshot if that difference holds one. There is no queue.
 //
-// Only during IDLE a second goroutine writes, while the first is blocked in
-// reading; whileWatching starts it, ends it and waits for it. No lock is held
-// while anything is written or read.
+// A session is served by one goroutine at a time. While it waits for its client
+// it holds no buffer, after a second not even a goroutine (socket.Poller); in
+// IDLE a new snapshot wakes it like the client's next octet. Beside a long
+// command a timer may look whether the client is there (attended.go).
 package imapd

@@ -5,15 +5,14 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"net/netip"
-	"sync"
 	"time"
 
 	"postroom/internal/connlimit"
+	"postroom/internal/sessions"
 )
 
 // ErrServerClosed is what Serve returns after Shutdown.
-var ErrServerClosed = errors.New("imapd: server closed")
+var ErrServerClosed = sessions.ErrClosed
 
 // Server serves IMAP on any number of listeners.
 type Server struct {
@@ -24,11 +23,7 @@ type Server struct {
 
 	extensions []string // told by CAPABILITY after login
 
-	mu        sync.Mutex // guards all below; nothing is called while it is held but deadline setters
-	closed    bool
-	listeners map[net.Listener]bool
-	open      map[*conn]bool
-	running   sync.WaitGroup // one for each conn in open
+	sessions *sessions.Group
 }
 
 // NewServer makes a server; Serve or ServeTLS starts it.
@@ -39,8 +34,6 @@ func NewServer(opt Options) *Server {
 		log:        opt.Logger,
 		conns:      opt.Conns,
 		extensions: advertised(),
-		listeners:  make(map[net.Listener]bool),
-		open:       make(map[*conn]bool),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -48,6 +41,7 @@ func NewServer(opt Options) *Server {
 	if s.conns == nil {
 		s.conns = connlimit.New(connlimit.Limits{Total: s.lim.Connections, PerAddress: s.lim.PerAddress, PerUser: s.lim.PerUser})
 	}
+	s.sessions = sessions.NewGroup("imap", s.log)
 	return s
 }
 
@@ -65,50 +59,12 @@ func (s *Server) ServeTLS(l net.Listener) error {
 }
 
 func (s *Server) serve(l net.Listener, implicitTLS bool) error {
-	defer l.Close()
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		return ErrServerClosed
-	}
-	s.listeners[l] = true
-	s.mu.Unlock()
-	defer func() {
-		s.mu.Lock()
-		delete(s.listeners, l)
-		s.mu.Unlock()
-	}()
-
-	for delay := time.Duration(0); ; {
-		nc, err := l.Accept()
-		if err == nil {
-			delay = 0
-			s.start(nc, implicitTLS)
-			continue
-		}
-		if s.isClosed() {
-			return ErrServerClosed
-		}
-		if errors.Is(err, net.ErrClosed) {
-			return err
-		}
-		// Out of file descriptors, for example: what is open goes on, and
-		// closing some of it mends the cause.
-		delay = min(max(2*delay, 5*time.Millisecond), time.Second)
-		s.log.Error("imap accept failed", "addr", l.Addr().String(), "retry", delay, "error", err)
-		time.Sleep(delay)
-	}
-}
-
-func (s *Server) isClosed() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.closed
+	return s.sessions.Serve(l, func(nc net.Conn) { s.start(nc, implicitTLS) })
 }
 
 // start gives a connection its goroutine, or refuses it.
 func (s *Server) start(nc net.Conn, implicitTLS bool) {
-	remote := addrOf(nc.RemoteAddr())
+	remote := sessions.AddrOf(nc.RemoteAddr())
 	release, err := s.conns.AcquireConn(remote)
 	if err != nil {
 		s.log.Warn("imap connection refused", "remote", remote, "reason", err)
@@ -116,26 +72,13 @@ func (s *Server) start(nc net.Conn, implicitTLS bool) {
 		return
 	}
 	c := newConn(s, nc, remote, implicitTLS)
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
+	c.free = release
+	if !s.sessions.Add(c) {
 		release()
 		_ = nc.Close()
 		return
 	}
-	s.open[c] = true
-	s.running.Add(1)
-	s.mu.Unlock()
-	go func() {
-		defer s.running.Done()
-		defer release()
-		defer func() {
-			s.mu.Lock()
-			delete(s.open, c)
-			s.mu.Unlock()
-		}()
-		c.serve()
-	}()
+	go c.serve() // ends, by way of proceed, with Done
 }
 
 // refuse says why in one line, which fits the socket's empty buffer, so it
@@ -150,39 +93,4 @@ func refuse(nc net.Conn, implicitTLS bool, reason string) {
 
 // Shutdown stops accepting, says BYE to every session after the command it is
 // in, and waits for them. When ctx ends first it cuts what is left.
-func (s *Server) Shutdown(ctx context.Context) error {
-	s.mu.Lock()
-	s.closed = true
-	for l := range s.listeners {
-		_ = l.Close()
-	}
-	for c := range s.open {
-		c.interrupt()
-	}
-	s.mu.Unlock()
-
-	done := make(chan struct{})
-	go func() { // ends when the last connection has, which the code below sees to
-		s.running.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-	}
-	s.mu.Lock()
-	for c := range s.open {
-		c.cut()
-	}
-	s.mu.Unlock()
-	<-done
-	return ctx.Err()
-}
-
-func addrOf(a net.Addr) netip.Addr {
-	if t, ok := a.(*net.TCPAddr); ok {
-		return t.AddrPort().Addr().Unmap()
-	}
-	return netip.Addr{}
-}
+func (s *Server) Shutdown(ctx context.Context) error { return s.sessions.Shutdown(ctx) }

@@ -273,6 +273,7 @@ next:
 
 // leave closes the selected mailbox, if there is one.
 func (c *conn) leave() {
+	c.leaveIdle()
 	if c.sel != nil {
 		c.sel.mbox.Close()
 		c.sel = nil

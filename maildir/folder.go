@@ -40,7 +40,7 @@ type Folder struct {
 	idleSince time.Time     // guarded by store.mu
 
 	subMu sync.Mutex
-	subs  map[chan struct{}]struct{} // guarded by subMu
+	subs  map[*subscriber]struct{} // guarded by subMu
 
 	// mu guards what follows. It is also what keeps this process's goroutines
 	// off the folder's dot lock, which is only ever taken with mu held.
@@ -121,7 +121,7 @@ func newFolder(t *Tree, name, dirName string) *Folder {
 		log:      t.store.log.With("folder", t.fullPath(dirName)),
 		loaded:   make(chan struct{}),
 		queue:    newQueue(),
-		subs:     make(map[chan struct{}]struct{}),
+		subs:     make(map[*subscriber]struct{}),
 		odd:      make(map[string]*presence),
 		fresh:    make(map[string]*presence),
 		expected: make(map[event]int),
@@ -135,27 +135,39 @@ func (f *Folder) Name() string { return f.name }
 // Snapshot is the newest state.
 func (f *Folder) Snapshot() *Snapshot { return f.snap.Load() }
 
-// Subscribe sends a token to ch, never blocking, after each new snapshot. It
-// returns the function that ends this.
-func (f *Folder) Subscribe(ch chan struct{}) (cancel func()) {
+// subscriber is one OnChange.
+type subscriber struct{ tell func() }
+
+// OnChange calls tell after each new snapshot. tell runs under locks of the
+// folder: it must not wait, nor call the folder. OnChange returns the function that ends this;
+// a call that has begun may still go on when that returns.
+func (f *Folder) OnChange(tell func()) (cancel func()) {
+	sub := &subscriber{tell}
 	f.subMu.Lock()
-	f.subs[ch] = struct{}{}
+	f.subs[sub] = struct{}{}
 	f.subMu.Unlock()
 	return func() {
 		f.subMu.Lock()
-		delete(f.subs, ch)
+		delete(f.subs, sub)
 		f.subMu.Unlock()
 	}
+}
+
+// Subscribe is OnChange with a token sent to ch, unless ch is full.
+func (f *Folder) Subscribe(ch chan struct{}) (cancel func()) {
+	return f.OnChange(func() {
+		select {
+		case ch <- struct{}{}:
+		default:
+		}
+	})
 }
 
 func (f *Folder) notify() {
 	f.subMu.Lock()
 	defer f.subMu.Unlock()
-	for ch := range f.subs {
-		select {
-		case ch <- struct{}{}:
-		default:
-		}
+	for sub := range f.subs {
+		sub.tell()
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"strconv"
+	"sync"
 )
 
 // Limits bound one command.
@@ -25,22 +26,29 @@ type Decoder struct {
 	lim  Limits
 	UTF8 bool // names are UTF-8, not modified UTF-7
 
-	buf  []byte // buf[pos:end] is read but not taken
-	pos  int
-	end  int
-	tok  []byte // scratch for one token
-	err  error  // first failure of this command
-	io   error  // failure of r, for good
-	line int64  // octets of this command outside literals
-	eol  bool   // the command's last octet was taken
-	lit  int64  // octets of an open literal not yet read
-	skip int64  // octets of a refused literal, on their way
-	deep int
+	*scratch     // nil while nothing is read
+	pos      int // buf[pos:end] is read but not taken
+	end      int
+	err      error // first failure of this command
+	io       error // failure of r, for good
+	line     int64 // octets of this command outside literals
+	eol      bool  // the command's last octet was taken
+	lit      int64 // octets of an open literal not yet read
+	skip     int64 // octets of a refused literal, on their way
+	deep     int
 }
+
+// scratch is what a decoder needs while it reads, and gives back when it waits.
+type scratch struct {
+	buf [readSize]byte
+	tok []byte // for one token
+}
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
 // NewDecoder reads from r; ask must send "+" to the client and flush it.
 func NewDecoder(r io.Reader, lim Limits, ask func() error) *Decoder {
-	return &Decoder{r: r, ask: ask, lim: lim, buf: make([]byte, readSize)}
+	return &Decoder{r: r, ask: ask, lim: lim}
 }
 
 // Reset goes on with another reader and forgets all that was read ahead: what
@@ -48,7 +56,20 @@ func NewDecoder(r io.Reader, lim Limits, ask func() error) *Decoder {
 // (RFC 9051 section 11.1).
 func (d *Decoder) Reset(r io.Reader) {
 	d.r, d.pos, d.end, d.io = r, 0, 0, nil
-	clear(d.buf)
+	d.Release()
+}
+
+// Release gives the decoder's memory back, unless octets wait in it. It takes
+// some again when it reads.
+func (d *Decoder) Release() {
+	if d.scratch == nil || d.pos < d.end {
+		return
+	}
+	if cap(d.tok) > 4*readSize {
+		d.tok = nil // one long string must not live in the pool
+	}
+	scratches.Put(d.scratch)
+	d.scratch = nil
 }
 
 // SetLimits applies from the next command.
@@ -57,9 +78,6 @@ func (d *Decoder) SetLimits(lim Limits) { d.lim = lim }
 // Begin waits for the next command and forgets the failures of the last.
 func (d *Decoder) Begin() error {
 	d.err, d.line, d.eol, d.lit, d.skip, d.deep = nil, 0, false, 0, 0, 0
-	if cap(d.tok) > 4*readSize {
-		d.tok = nil // one long string must not stay with the connection
-	}
 	_, _ = d.peek()
 	return d.err
 }
@@ -108,8 +126,11 @@ func (d *Decoder) fill() bool {
 	if d.line > d.lim.Line {
 		return d.Fail(ErrLineTooLong)
 	}
+	if d.scratch == nil {
+		d.scratch = scratches.Get().(*scratch)
+	}
 	for range 100 {
-		n, err := d.r.Read(d.buf)
+		n, err := d.r.Read(d.buf[:])
 		d.pos, d.end = 0, n
 		if n > 0 {
 			return true
@@ -183,6 +204,9 @@ func (d *Decoder) unexpected(want string) bool {
 
 // chars takes octets of a class into the scratch.
 func (d *Decoder) chars(class uint8) []byte {
+	if _, ok := d.peek(); !ok {
+		return nil
+	}
 	d.tok = d.tok[:0]
 	for {
 		c, ok := d.peek()

@@ -290,6 +290,9 @@ func (d *Decoder) Base64(dst *[]byte) bool {
 
 // Text reads the rest of the line, without taking its end.
 func (d *Decoder) Text(dst *string) bool {
+	if _, ok := d.peek(); !ok {
+		return false
+	}
 	d.tok = d.tok[:0]
 	for {
 		c, ok := d.peek()

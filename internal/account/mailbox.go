@@ -18,14 +18,12 @@ const (
 )
 
 // Mailbox is a mailbox selected by one session. It is not for concurrent use,
-// but for Changed. Close does not expunge.
+// but for Notify. Close does not expunge.
 type Mailbox struct {
 	user     *User
 	folder   *maildir.Folder
 	name     string
 	readOnly bool
-	changed  chan struct{}
-	cancel   func()
 	pop3     map[uint32]maildir.POP3Fields // read when first asked for
 }
 
@@ -36,9 +34,7 @@ func (u *User) Select(ctx context.Context, name string, readOnly bool) (*Mailbox
 	if err != nil {
 		return nil, err
 	}
-	m := &Mailbox{user: u, folder: f, name: name, readOnly: readOnly, changed: make(chan struct{}, 1)}
-	m.cancel = f.Subscribe(m.changed)
-	return m, nil
+	return &Mailbox{user: u, folder: f, name: name, readOnly: readOnly}, nil
 }
 
 // Name is the mailbox's name when it was selected.
@@ -48,10 +44,7 @@ func (m *Mailbox) Name() string { return m.name }
 func (m *Mailbox) ReadOnly() bool { return m.readOnly || !m.folder.Snapshot().Writable() }
 
 // Close ends the session's use of the mailbox.
-func (m *Mailbox) Close() {
-	m.cancel()
-	m.folder.Close()
-}
+func (m *Mailbox) Close() { m.folder.Close() }
 
 // Current is the newest snapshot; it costs nothing.
 func (m *Mailbox) Current() *Snapshot { return m.folder.Snapshot() }
@@ -60,9 +53,10 @@ func (m *Mailbox) Current() *Snapshot { return m.folder.Snapshot() }
 // ErrGone when the mailbox was deleted, renamed or replaced.
 func (m *Mailbox) Sync(ctx context.Context) (*Snapshot, error) { return m.folder.Sync(ctx) }
 
-// Changed receives a token (its capacity is 1, it is never closed) after each
-// new snapshot, and when the mailbox is gone.
-func (m *Mailbox) Changed() <-chan struct{} { return m.changed }
+// Notify calls tell after each new snapshot, and when the mailbox is gone. tell is
+// called by other goroutines, and must not wait nor call the mailbox. stop ends
+// this, and must be called before Close; a call that has begun may outlast it.
+func (m *Mailbox) Notify(tell func()) (stop func()) { return m.folder.OnChange(tell) }
 
 // Gone tells whether the mailbox was deleted, renamed or replaced.
 func (m *Mailbox) Gone() bool { return m.folder.Snapshot().Gone() }

@@ -65,7 +65,7 @@ func (l *Limiter) AcquireConn(addr netip.Addr) (release func(), err error) {
 		l.byAddr[key]++
 	}
 	l.total++
-	return sync.OnceFunc(func() { l.releaseConn(key) }), nil
+	return (&place{l: l, addr: key}).release, nil
 }
 
 // AcquireUser counts one login of user, or refuses it with ErrPerUser. The name
@@ -77,7 +77,7 @@ func (l *Limiter) AcquireUser(user string) (release func(), err error) {
 		return nil, ErrPerUser
 	}
 	l.byUser[user]++
-	return sync.OnceFunc(func() { l.releaseUser(user) }), nil
+	return (&place{l: l, user: user, isUser: true}).release, nil
 }
 
 // SetLimits changes the bounds for what comes; what is open stays open.
@@ -94,19 +94,31 @@ func (l *Limiter) Open() int {
 	return l.total
 }
 
-func (l *Limiter) releaseConn(key netip.Addr) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.total--
-	if key.IsValid() {
-		decrement(l.byAddr, key)
-	}
+// place is what one Acquire counted.
+type place struct {
+	l      *Limiter
+	addr   netip.Addr
+	user   string
+	isUser bool
+	given  bool // guarded by l.mu: given back
 }
 
-func (l *Limiter) releaseUser(user string) {
+func (p *place) release() {
+	l := p.l
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	decrement(l.byUser, user)
+	if p.given {
+		return
+	}
+	p.given = true
+	if p.isUser {
+		decrement(l.byUser, p.user)
+		return
+	}
+	l.total--
+	if p.addr.IsValid() {
+		decrement(l.byAddr, p.addr)
+	}
 }
 
 func decrement[K comparable](m map[K]int, key K) {
