@@ -169,9 +169,27 @@ func (d *dir) open(name string) (*os.File, error) {
 	return regular(d.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0))
 }
 
-// create makes a new file for writing; it must not exist.
+// create makes a new file for writing, with the directory's group; it must not exist.
 func (d *dir) create(name string, perm fs.FileMode) (*os.File, error) {
-	return d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
+	return d.make(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
+}
+
+// make opens a file that it makes.
+func (d *dir) make(name string, mode int, perm fs.FileMode) (*os.File, error) {
+	r, err := d.rights()
+	if err != nil {
+		return nil, err
+	}
+	f, err := d.root.OpenFile(name, mode, r.beforehand(perm))
+	if err != nil {
+		return nil, err
+	}
+	if err := r.settle(f, perm); err != nil {
+		f.Close()
+		d.remove(name)
+		return nil, err
+	}
+	return f, nil
 }
 
 // openAppend opens an existing regular file for appending.
@@ -181,7 +199,21 @@ func (d *dir) openAppend(name string) (*os.File, error) {
 
 // openOrCreate opens a regular file for reading and writing, empty if it was not there.
 func (d *dir) openOrCreate(name string) (*os.File, error) {
-	return regular(d.root.OpenFile(name, os.O_RDWR|os.O_CREATE|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, d.filePerm()))
+	return d.openOrMake(name, os.O_RDWR)
+}
+
+// openOrMake opens a regular file, and makes it if it was not there.
+func (d *dir) openOrMake(name string, mode int) (*os.File, error) {
+	mode |= syscall.O_NONBLOCK | syscall.O_NOFOLLOW
+	for {
+		f, err := regular(d.root.OpenFile(name, mode, 0))
+		if !errors.Is(err, fs.ErrNotExist) {
+			return f, err
+		}
+		if f, err = d.make(name, mode|os.O_CREATE|os.O_EXCL, d.filePerm()); !errors.Is(err, fs.ErrExist) {
+			return f, err
+		}
+	}
 }
 
 // openUpdate opens an existing regular file for reading and writing.
@@ -280,13 +312,16 @@ func (d *dir) perm() fs.FileMode {
 
 func (d *dir) filePerm() fs.FileMode { return d.perm() & 0o666 }
 
-// mkdir makes a subdirectory with this directory's mode, whatever the umask.
+// mkdir makes a subdirectory with this directory's mode and group.
 func (d *dir) mkdir(name string) error {
-	perm := d.perm()
-	if err := d.root.Mkdir(name, perm); err != nil {
+	r, err := d.rights()
+	if err != nil {
 		return err
 	}
-	return d.root.Chmod(name, perm)
+	if err := d.root.Mkdir(name, r.mode&0o700); err != nil {
+		return err
+	}
+	return d.settleDir(name, r)
 }
 
 // direntType says what a name is, as far as getdents knows.

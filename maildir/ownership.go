@@ -1,0 +1,71 @@
+package maildir
+
+import (
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// What Postroom makes takes mode and group from the directory it is made in,
+// whatever the umask, so that all who share a tree go on sharing it. Where the user may
+// not give a file that group, the group it has gets no right that not everybody has.
+
+// rights are those of a directory that what is made in it takes.
+type rights struct {
+	mode   fs.FileMode // permissions
+	gid    uint32
+	setgid bool // the system gives what is made here the group by itself
+}
+
+func (d *dir) rights() (rights, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(d.fd, &st); err != nil {
+		return rights{}, err
+	}
+	return rights{mode: fs.FileMode(st.Mode & 0o777), gid: st.Gid, setgid: st.Mode&unix.S_ISGID != 0}, nil
+}
+
+// limitGroup takes from the group what others do not have.
+func limitGroup(mode fs.FileMode) fs.FileMode { return mode &^ (0o070 &^ (mode & 0o007 << 3)) }
+
+// beforehand is the mode to make a file with: until it has its group no other may
+// have that one's rights.
+func (r rights) beforehand(perm fs.FileMode) fs.FileMode {
+	if !r.setgid && r.gid != uint32(os.Getegid()) {
+		return limitGroup(perm)
+	}
+	return perm
+}
+
+// settle gives a new file the directory's group and the mode perm.
+func (r rights) settle(f *os.File, perm fs.FileMode) error {
+	fd := int(f.Fd())
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err
+	}
+	if st.Gid != r.gid && unix.Fchown(fd, -1, int(r.gid)) != nil {
+		perm = limitGroup(perm)
+	}
+	if fs.FileMode(st.Mode&0o777) == perm {
+		return nil
+	}
+	return unix.Fchmod(fd, uint32(perm))
+}
+
+// settleDir does the same for a new directory, which also hands on setgid.
+func (d *dir) settleDir(name string, r rights) error {
+	perm := r.mode
+	fi, err := d.root.Lstat(name)
+	if err != nil {
+		return err
+	}
+	if st, ok := sysStat(fi); ok && st.Gid != r.gid && d.root.Lchown(name, -1, int(r.gid)) != nil {
+		perm, r.setgid = limitGroup(perm), false
+	}
+	if r.setgid {
+		perm |= fs.ModeSetgid
+	}
+	return d.root.Chmod(name, perm)
+}
