@@ -205,15 +205,17 @@ func (d *dir) openOrCreate(name string) (*os.File, error) {
 // openOrMake opens a regular file, and makes it if it was not there.
 func (d *dir) openOrMake(name string, mode int) (*os.File, error) {
 	mode |= syscall.O_NONBLOCK | syscall.O_NOFOLLOW
-	for {
-		f, err := regular(d.root.OpenFile(name, mode, 0))
-		if !errors.Is(err, fs.ErrNotExist) {
-			return f, err
+	var f *os.File
+	var err error
+	for range 8 { // others may make and remove it meanwhile
+		if f, err = regular(d.root.OpenFile(name, mode, 0)); !errors.Is(err, fs.ErrNotExist) {
+			break
 		}
 		if f, err = d.make(name, mode|os.O_CREATE|os.O_EXCL, d.filePerm()); !errors.Is(err, fs.ErrExist) {
-			return f, err
+			break
 		}
 	}
+	return f, err
 }
 
 // openUpdate opens an existing regular file for reading and writing.
