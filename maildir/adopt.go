@@ -132,6 +132,14 @@ func (f *Folder) restoreLocked(recs []found, files *listing, past *prior) (lette
 	return letters
 }
 
+// firstName is a name of a file, as a view into the listing.
+func (l *listing) firstName(f *listed) string {
+	if f.odd {
+		return l.several[view(l.baseOf(f))].places[0].name
+	}
+	return view(l.nameOf(f))
+}
+
 // messageOf makes a message of a file that was found. Its name is a view into the listing.
 func (f *Folder) messageOf(files *listing, file *listed) newMessage {
 	m := newMessage{name: view(files.nameOf(file)), size: -1, ino: file.ino}
@@ -180,7 +188,7 @@ func (f *Folder) admitLocked(ctx context.Context, files *listing, unlisted []*li
 	sortByArrival(files, unlisted)
 	next := f.list.next()
 	for i, file := range unlisted {
-		name := fullBase(f.messageOf(files, file).name)
+		name := fullBase(files.firstName(file))
 		recs[i] = uidRecord{uid: next + uint32(i), base: baseOf(name), name: name}
 	}
 	if err := f.recordLocked(recs); err != nil {
@@ -205,21 +213,23 @@ func (f *Folder) admitLocked(ctx context.Context, files *listing, unlisted []*li
 func sortByArrival(files *listing, unlisted []*listed) {
 	type arrived struct {
 		arrival
-		file *listed
+		at uint32 // in unlisted; no pointer, so that sorting moves plain numbers
 	}
 	order := make([]arrived, len(unlisted))
 	for i, file := range unlisted {
-		order[i] = arrived{arrivalOf(view(files.baseOf(file))), file}
+		order[i] = arrived{arrivalOf(view(files.baseOf(file))), uint32(i)}
 	}
 	slices.SortFunc(order, func(a, b arrived) int {
 		if c := a.compare(b.arrival); c != 0 {
 			return c
 		}
-		return cmp.Compare(view(files.baseOf(a.file)), view(files.baseOf(b.file)))
+		return cmp.Compare(view(files.baseOf(unlisted[a.at])), view(files.baseOf(unlisted[b.at])))
 	})
+	sorted := make([]*listed, len(unlisted))
 	for i := range order {
-		unlisted[i] = order[i].file
+		sorted[i] = unlisted[order[i].at]
 	}
+	copy(unlisted, sorted)
 }
 
 // readList reads Dovecot's list, or adopts Courier's.

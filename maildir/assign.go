@@ -228,7 +228,7 @@ func (f *Folder) awaitFilesLocked(ctx context.Context, tail map[string]uidRecord
 		if _, _, _, ok := f.lookupBase(base); ok {
 			continue
 		}
-		if !f.watched {
+		if !f.watched.Load() {
 			return f.rescanLocked(ctx)
 		}
 		if err := f.barrier(ctx); err != nil {
@@ -285,7 +285,12 @@ func (f *Folder) followListLocked(ctx context.Context) error {
 		f.vanishLocked()
 		return ErrGone
 	}
-	list.uidNext = max(list.uidNext, f.list.next())
+	if list.next() < f.list.next() || list.stamp.fileID == f.list.stamp.fileID && list.consumed < f.list.consumed {
+		// It was cut off: programs that take away records put another file in its place, and none takes back UIDs.
+		f.log.Warn("the uid list has lost its end; it is written anew", "from_uid", list.next(), "to_uid", f.list.next()-1)
+		f.list.persisted = false
+		return f.rewriteListLocked(nil)
+	}
 	if list.modSeqMark < f.list.modSeqMark {
 		list.modSeqMark, list.untidy = f.list.modSeqMark, true
 	}

@@ -61,7 +61,12 @@ func (b *builder) keep(c *chunk) {
 func (b *builder) append(m newMessage) {
 	last := len(b.chunks) - 1
 	if last < 0 || b.chunks[last].len() >= chunkMax {
-		c := chunkOf(new(records))
+		r := new(records)
+		if last >= 0 { // many come: make room at once
+			r.recs, r.facts = make([]record, 0, chunkMax), make([]facts, 0, chunkMax)
+			r.names = make([]byte, 0, len(b.chunks[last].get().names)+chunkMax)
+		}
+		c := chunkOf(r)
 		b.chunks = append(b.chunks, c)
 		b.keep(c)
 		last++

@@ -87,6 +87,7 @@ func (f *Folder) changeLocked(ctx context.Context, do func() error) error {
 		return err
 	}
 	defer lock.unlock()
+	f.startWatchingLocked()
 	f.drainLocked()
 	if err := f.readTailLocked(ctx); err != nil {
 		return err

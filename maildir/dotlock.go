@@ -13,6 +13,8 @@ import (
 	"time"
 )
 
+const lockSuffix = ".lock" // of the name of what the lock guards
+
 // Dot locks as Dovecot makes them, so that both may write one tree: FILE.lock
 // is made with O_CREAT|O_EXCL and holds "pid:host". A lock is stale when it
 // names a dead process of this host, or nobody, because its maker died before
@@ -75,7 +77,7 @@ func (l *locker) release(k heldLock) {
 // mutex that keeps this process's goroutines off the same lock. The error is
 // ErrBusy after 10 s, ErrReadOnly where no file can be made.
 func (l *locker) lock(ctx context.Context, d *dir, guarded string) (*dotlock, error) {
-	name := guarded + ".lock"
+	name := guarded + lockSuffix
 	deadline := time.Now().Add(lockWait)
 	pause := lockPollMin
 	key := heldLock{d.id, name}

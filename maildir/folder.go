@@ -23,14 +23,16 @@ type Folder struct {
 
 	// Set while loading, before loaded is closed; then constant.
 	home, new, cur, tmp *dir
-	watched             bool
 	loaded              chan struct{}
 	loadErr             error
+
+	watched atomic.Bool // events come; else the folder is polled
 
 	queue *queue
 	snap  atomic.Pointer[Snapshot]
 	once  sync.Once // loading
 
+	cache   cache
 	damaged atomic.Bool // the index turned out to be no good: the folder must be read
 	stop    context.CancelFunc
 	done    chan struct{} // closed when the pump has ended; nil without a pump
@@ -53,15 +55,17 @@ type Folder struct {
 	more   moreFile
 	syncs  syncRuns
 
-	odd      map[string]*presence // known bases whose present names are not just the record's
-	fresh    map[string]*presence // bases without a UID yet
-	expected map[event]int        // events that our own changes will cause
-	dirty    bool                 // events were lost: nothing is expunged before a whole scan
-	scanned  [2]stamp             // new/ and cur/ before the last polling scan
-	retryAt  time.Time            // after a failed attempt to give UIDs
-	spare    []event              // the queue's other buffer
-	adopted  map[string]uidRecord // recorded by another program, not in the state yet
-	unsynced [2]bool              // new/ and cur/: changed by us since they were synced
+	odd       map[string]*presence // known bases whose present names are not just the record's
+	fresh     map[string]*presence // bases without a UID yet
+	expected  map[event]int        // events that our own changes will cause
+	dirty     bool                 // events were lost: nothing is expunged before a whole scan
+	scanned   [2]stamp             // new/ and cur/ before the last polling scan
+	proved    bool                 // any change since then has given them other stamps
+	lateWatch bool                 // events are still to be asked for
+	retryAt   time.Time            // after a failed attempt to give UIDs
+	spare     []event              // the queue's other buffer
+	adopted   map[string]uidRecord // recorded by another program, not in the state yet
+	unsynced  [2]bool              // new/ and cur/: changed by us since they were synced
 
 	index   *indexFile // as last read or saved; nil if there is none
 	saved   *Snapshot  // what the index holds
@@ -116,7 +120,7 @@ func (p *presence) set(at place, present bool) {
 func (p *presence) listName() string { return fullBase(p.places[0].name) }
 
 func newFolder(t *Tree, name, dirName string) *Folder {
-	return &Folder{
+	f := &Folder{
 		tree: t, store: t.store, name: name, dirName: dirName,
 		log:      t.store.log.With("folder", t.fullPath(dirName)),
 		loaded:   make(chan struct{}),
@@ -127,6 +131,8 @@ func newFolder(t *Tree, name, dirName string) *Folder {
 		expected: make(map[event]int),
 		adopted:  make(map[string]uidRecord),
 	}
+	f.cache.folder = f
+	return f
 }
 
 // Name is the folder's name when it was opened.
@@ -209,8 +215,9 @@ func (f *Folder) unload() {
 		cancel()
 	}
 	f.index.close()
+	f.cache.close()
 	for _, d := range []*dir{f.new, f.cur} {
-		if d != nil && f.watched {
+		if d != nil && f.watched.Load() {
 			f.store.watch.drop(d, f.queue)
 		}
 	}

@@ -223,6 +223,67 @@ func (d *dir) openUpdate(name string) (*os.File, error) {
 	return regular(d.root.OpenFile(name, os.O_RDWR|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0))
 }
 
+// openCache opens a regular file for reading and, where it may be written, for appending; it is then made if it
+// was not there.
+func (d *dir) openCache(name string, write bool) (*os.File, error) {
+	if write {
+		return d.openOrMake(name, os.O_RDWR|os.O_APPEND)
+	}
+	return d.open(name)
+}
+
+// openMessage opens a message file for reading and says what it is like. It is a bare descriptor: tens of
+// thousands are opened by one command, and an os.File each costs as much as the calls themselves.
+func (d *dir) openMessage(name string, st *unix.Stat_t) (fd int, err error) {
+	if err := singleName(name); err != nil {
+		return -1, err
+	}
+	for {
+		fd, err = unix.Openat(d.fd, name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		if err != unix.EINTR {
+			break
+		}
+	}
+	if err != nil {
+		return -1, err
+	}
+	if err = unix.Fstat(fd, st); err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
+		err = errNotRegular
+	}
+	if err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// statMessage says what a message file is like, without following links.
+func (d *dir) statMessage(name string, st *unix.Stat_t) error {
+	if err := singleName(name); err != nil {
+		return err
+	}
+	return unix.Fstatat(d.fd, name, st, unix.AT_SYMLINK_NOFOLLOW)
+}
+
+// readMessage reads from a descriptor of openMessage as io.ReaderAt does.
+func readMessage(fd int, p []byte, off int64) (n int, err error) {
+	for n < len(p) {
+		k, err := unix.Pread(fd, p[n:], off+int64(n))
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err != nil:
+			return n, os.NewSyscallError("pread64", err)
+		case k == 0:
+			return n, io.EOF
+		}
+		n += k
+	}
+	return n, nil
+}
+
+func closeMessage(fd int) { _ = unix.Close(fd) }
+
 // writable tells whether files can be made here.
 func (d *dir) writable() bool {
 	return unix.Faccessat(d.fd, ".", unix.W_OK|unix.X_OK, unix.AT_EACCESS) == nil
@@ -428,7 +489,7 @@ func parseDirents(b []byte, each func([]byte, direntType, uint64)) {
 				break
 			}
 		}
-		if s := string(name); s != "." && s != ".." {
+		if self := len(name) == 1 && name[0] == '.'; !self && !(len(name) == 2 && name[0] == '.' && name[1] == '.') {
 			each(name, direntType(b[18]), *(*uint64)(unsafe.Pointer(&b[0])))
 		}
 		b = b[reclen:]

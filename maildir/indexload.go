@@ -63,7 +63,7 @@ func (x *indexFile) close() {
 // follows mends, as if others had changed it. It is called with or without Folder.mu.
 func (f *Folder) recoverChunk(c *chunk, cause error) *records {
 	f.log.Error("the index is damaged; the folder is read anew", "error", cause)
-	files := newListing()
+	files := newListing(f.octets())
 	if err := f.readInto(files, false, inNew, inCur); err != nil {
 		f.log.Error("reading the folder", "error", err)
 	}
@@ -172,7 +172,7 @@ func (f *Folder) warmLocked(p *prior) bool {
 		stamp:     s.list, consumed: s.consumed, lines: int(s.lines), lastUID: s.lastUID, persisted: true,
 	}
 	f.state = builder{chunks: p.chunks, n: int(s.n)}
-	f.history, f.scanned = p.history, now
+	f.history, f.scanned, f.proved = p.history, now, true
 	f.kw = f.kw.withUnknown(s.letters).withMore(p.words)
 	f.more = moreFile{seen: s.more, unread: true}
 	f.firstModSeqLocked(s.modSeq)

@@ -66,7 +66,7 @@ func (f *Folder) settledDirsLocked(ctx context.Context) (none [2]stamp) {
 	if err != nil {
 		return none
 	}
-	if !f.watched {
+	if !f.watched.Load() {
 		if now != f.scanned {
 			return none
 		}

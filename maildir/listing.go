@@ -26,8 +26,20 @@ type listed struct {
 	uid     uint32 // given to it by who reads the list; 0 at first
 }
 
-func newListing() *listing {
-	return &listing{seed: maphash.MakeSeed(), slots: make([]uint64, minSlots), several: make(map[string]*presence)}
+// newListing makes a listing with room for a directory of so many octets, which file
+// systems give as a rough measure of its names.
+func newListing(octets int64) *listing {
+	const perName, most = 80, 64 << 20
+	octets = min(max(octets, 0), most)
+	l := &listing{seed: maphash.MakeSeed(), several: make(map[string]*presence)}
+	size := minSlots
+	for int64(size) < octets/perName*2 {
+		size *= 2
+	}
+	l.slots = make([]uint64, size)
+	l.names = make([]byte, 0, octets)
+	l.files = make([]listed, 0, octets/perName)
+	return l
 }
 
 // view is b as a string that must not outlive it.

@@ -38,7 +38,6 @@ func (f *Folder) loadLocked(ctx context.Context) error {
 	if err := f.openDirs(); err != nil {
 		return err
 	}
-	f.watched = f.watch()
 	f.savedAt = f.store.opt.Clock() // nothing to save for a while
 	kw, seen, err := readKeywords(f.home)
 	if err != nil {
@@ -48,6 +47,7 @@ func (f *Folder) loadLocked(ctx context.Context) error {
 	past := f.readIndex()
 	if past != nil {
 		if f.warmLocked(past) {
+			f.lateWatch = f.store.watch != nil
 			return nil
 		}
 		defer past.file.close()
@@ -64,8 +64,16 @@ func (f *Folder) loadLocked(ctx context.Context) error {
 	default:
 		defer lock.unlock()
 	}
-	files, err := f.readFiles(ctx)
+	files, err := f.readQuiet()
 	if err != nil {
+		return err
+	}
+	if files != nil {
+		f.lateWatch = f.store.watch != nil
+		return f.adoptLocked(ctx, files, past)
+	}
+	f.watched.Store(f.watch())
+	if files, err = f.readFiles(ctx); err != nil {
 		return err
 	}
 	return f.adoptLocked(ctx, files, past)
@@ -104,6 +112,23 @@ func (f *Folder) openDirs() (err error) {
 		}
 	}
 	return nil
+}
+
+// startWatchingLocked asks for events of a folder that was read while nothing happened in it: when
+// it is to be changed, or somebody stays. The kernel takes its time over a large directory, which
+// nobody who only looks in should wait for.
+func (f *Folder) startWatchingLocked() {
+	if !f.lateWatch {
+		return
+	}
+	f.lateWatch = false
+	if !f.watch() {
+		return
+	}
+	f.watched.Store(true)
+	if now, err := f.stamps(); err != nil || now != f.scanned || !f.proved {
+		f.dirty = true // what happened before the watch no event tells
+	}
 }
 
 // watch asks for events; without them the folder is polled.

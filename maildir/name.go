@@ -31,10 +31,12 @@ func fullBase(name string) string {
 // baseOf gives the identity in a name.
 func baseOf(name string) string {
 	base := fullBase(name)
-	if i := strings.LastIndex(base, ",U="); i > 0 {
-		if digits, rest := leadingDigits(base[i+3:]); digits != "" && rest == "" {
-			return base[:i]
-		}
+	i := len(base)
+	for i > 0 && base[i-1] >= '0' && base[i-1] <= '9' {
+		i--
+	}
+	if i < len(base) && i > 3 && base[i-3:i] == ",U=" {
+		return base[:i-3]
 	}
 	return base
 }

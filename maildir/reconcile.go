@@ -29,6 +29,10 @@ import (
 // assignRetry is how long a failed attempt to give UIDs rests.
 const assignRetry = 2 * time.Second
 
+// watchAfter is how long a folder that was opened with little work waits for events to be asked
+// for: what happens meanwhile is told then.
+const watchAfter = 50 * time.Millisecond
+
 // completeAfter is when a folder that was opened from its index reads the rest of it: later than a
 // session that only counts is over.
 const completeAfter = 250 * time.Millisecond
@@ -36,7 +40,10 @@ const completeAfter = 250 * time.Millisecond
 // pump keeps the state up to date until ctx ends.
 func (f *Folder) pump(ctx context.Context) {
 	defer close(f.done)
-	var complete <-chan time.Time
+	var watch, complete <-chan time.Time
+	if !f.watched.Load() && f.store.watch != nil {
+		watch = time.After(watchAfter)
+	}
 	if f.index != nil {
 		complete = time.After(completeAfter)
 	}
@@ -44,6 +51,13 @@ func (f *Folder) pump(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-watch:
+			watch = nil
+			f.mu.Lock()
+			f.startWatchingLocked()
+			f.settleLocked(ctx)
+			f.mu.Unlock()
+			continue
 		case <-complete:
 			complete = nil
 			f.completeIndex(f.index)
@@ -68,7 +82,7 @@ func (f *Folder) pump(ctx context.Context) {
 		if look {
 			f.checkMoreLocked(ctx)
 		}
-		if look && (!f.watched || f.dirty) {
+		if look && (!f.watched.Load() || f.dirty) {
 			f.refreshLocked(ctx)
 		} else {
 			f.settleLocked(ctx)
@@ -107,7 +121,7 @@ func (f *Folder) Sync(ctx context.Context) (*Snapshot, error) {
 		return f.Snapshot(), ErrGone
 	}
 	given := f.givenByOthers()
-	if f.watched {
+	if f.watched.Load() {
 		if err := f.barrier(ctx); err != nil {
 			return nil, err
 		}
@@ -147,7 +161,7 @@ func (f *Folder) refreshLocked(ctx context.Context) error {
 	if f.gone {
 		return ErrGone
 	}
-	if !f.watched {
+	if !f.watched.Load() {
 		if err := f.pollLocked(ctx); err != nil {
 			return err
 		}
@@ -172,7 +186,7 @@ func (f *Folder) settleLocked(ctx context.Context) error {
 		}
 		changed := f.followRenamesLocked()
 		doubt := f.doubtLocked()
-		if len(doubt) > 0 && f.watched {
+		if len(doubt) > 0 && f.watched.Load() {
 			if changed {
 				f.publishLocked()
 			}
@@ -208,7 +222,7 @@ func (f *Folder) catchUpLocked(ctx context.Context) {
 	for try := 0; f.behind && try < scanAttempts; try++ {
 		f.behind = false
 		f.readMoreLocked(false)
-		if f.watched {
+		if f.watched.Load() {
 			if f.barrier(ctx) != nil {
 				return
 			}
@@ -253,7 +267,7 @@ func (f *Folder) drainLocked() {
 
 // expectLocked announces the event of an own change that has been made.
 func (f *Folder) expectLocked(s subdir, name string, created bool) {
-	if f.watched {
+	if f.watched.Load() {
 		f.expected[event{s, created, name}]++
 	}
 }
@@ -428,7 +442,7 @@ func (f *Folder) pollLocked(ctx context.Context) error {
 	if err := errors.Join(err1, err2); err != nil {
 		return wrapSys("stat", f.name, err)
 	}
-	if f.scanned == [2]stamp{sn, sc} && f.settledStamp(sn) && f.settledStamp(sc) {
+	if f.scanned == [2]stamp{sn, sc} && (f.proved || f.settledStamp(sn) && f.settledStamp(sc)) {
 		return nil
 	}
 	return f.rescanLocked(ctx)

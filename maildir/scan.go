@@ -13,11 +13,34 @@ const scanAttempts = 20
 
 // readFiles gives the names present for each base (rules 7, 9 and 10).
 func (f *Folder) readFiles(ctx context.Context) (*listing, error) {
-	if f.watched {
+	if f.watched.Load() {
 		return f.readWatched(ctx)
 	}
 	files, _, err := f.readUnwatched(ctx)
 	return files, err
+}
+
+// readQuiet reads directories that nobody changes meanwhile: their stamps are old enough that any
+// change would give them others, and stand still. nil without an error where that is not so.
+func (f *Folder) readQuiet() (*listing, error) {
+	lock, err := f.home.stat(uidlistName + lockSuffix) // just made: it has the file system's time
+	if err != nil {
+		return nil, nil
+	}
+	before, err := f.stamps()
+	if now := stampOf(lock).ctime; err != nil || !settled(before[inNew], now) || !settled(before[inCur], now) {
+		return nil, err
+	}
+	files := newListing(f.octets())
+	if err := f.readInto(files, false, inNew, inCur); err != nil {
+		return nil, err
+	}
+	after, err := f.stamps()
+	if err != nil || after != before {
+		return nil, err
+	}
+	f.scanned, f.proved = before, true
+	return files, nil
 }
 
 // readWatched is rule 7: what events touched meanwhile is theirs to tell.
@@ -27,7 +50,7 @@ func (f *Folder) readWatched(ctx context.Context) (*listing, error) {
 			return nil, err
 		}
 		f.queue.take(nil) // what happened before the reading, the reading sees
-		files := newListing()
+		files := newListing(f.octets())
 		if err := f.readInto(files, false, inNew, inCur); err != nil {
 			return nil, err
 		}
@@ -57,7 +80,7 @@ func (f *Folder) readUnwatched(ctx context.Context) (files *listing, absenceCoun
 		if err != nil {
 			return nil, false, err
 		}
-		files = newListing()
+		files = newListing(f.octets())
 		whole := true
 		for _, s := range []subdir{inNew, inCur, inNew} {
 			w, err := f.readOne(files, s, true)
@@ -71,12 +94,22 @@ func (f *Folder) readUnwatched(ctx context.Context) (files *listing, absenceCoun
 			return nil, false, err
 		}
 		still := before == after
-		f.scanned = before
+		f.scanned, f.proved = before, false
 		if still || whole && f.atomicReads() {
 			return files, true, nil
 		}
 	}
 	return files, false, nil
+}
+
+// octets is how large the directories are.
+func (f *Folder) octets() (n int64) {
+	for _, d := range []*dir{f.new, f.cur} {
+		if fi, err := d.file.Stat(); err == nil {
+			n += fi.Size()
+		}
+	}
+	return n
 }
 
 func (f *Folder) stamps() (s [2]stamp, err error) {
@@ -135,7 +168,7 @@ func (f *Folder) rescanLocked(ctx context.Context) error {
 	var files *listing
 	var err error
 	absenceCounts := true
-	if f.watched {
+	if f.watched.Load() {
 		clear(f.expected)
 		files, err = f.readWatched(ctx)
 	} else {
@@ -171,7 +204,7 @@ func (f *Folder) rescanLocked(ctx context.Context) error {
 			f.fresh[string(files.baseOf(file))] = files.presenceOf(file)
 		}
 	})
-	if len(gone) > 0 && !f.watched {
+	if len(gone) > 0 && !f.watched.Load() {
 		// A file that went to new/ and came back between the readings was in none of them.
 		if gone, err = f.stillGoneLocked(ctx, gone); err != nil {
 			return err
