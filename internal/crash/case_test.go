@@ -31,14 +31,32 @@ func newTrial(dir string, j judge) (*trial, error) {
 		return nil, err
 	}
 	s := &session{ledger: newLedger(), user: user, imap: st.addr(0), pop3: st.addr(1)}
+	if s.wire, err = os.Create(filepath.Join(dir, "wire")); err != nil {
+		return nil, err
+	}
 	if err := s.seed(st.tree); err != nil {
 		return nil, err
 	}
 	return &trial{site: st, s: s, tracer: &tracer{root: st.tree, judge: j}}, nil
 }
 
-// start starts the server and waits until it answers or is dead.
+// start starts the server and waits until it answers or was killed.
 func (c *trial) start() error {
+	for range 5 {
+		err := c.startOnce()
+		if err != nil || c.killed() {
+			return err
+		}
+		select {
+		case <-c.now.done: // somebody else has taken a port
+		default:
+			return nil
+		}
+	}
+	return errors.New("the server ends by itself")
+}
+
+func (c *trial) startOnce() error {
 	file, err := c.config()
 	if err != nil {
 		return err
@@ -98,6 +116,7 @@ func (c *trial) run() error {
 // end kills the server, if it lives, and closes the log.
 func (c *trial) end() error {
 	defer c.log.Close()
+	defer c.s.wire.Close()
 	if c.now == nil {
 		return nil
 	}
@@ -165,7 +184,7 @@ var needsTrace = sync.OnceValue(func() error {
 	if err != nil {
 		return err
 	}
-	defer c.remove()
+	defer c.remove(nil)
 	err = c.start()
 	return errors.Join(err, c.end())
 })
@@ -193,7 +212,7 @@ var scriptCalls = sync.OnceValues(func() (calls []call, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer c.remove()
+	defer c.remove(nil)
 	if err = errors.Join(c.run(), c.end()); err != nil {
 		text, _ := os.ReadFile(filepath.Join(c.dir, "log"))
 		return nil, fmt.Errorf("%w; the log:\n%s", err, text)

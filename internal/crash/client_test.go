@@ -16,6 +16,7 @@ type client struct {
 	conn net.Conn
 	r    *bufio.Reader
 	tag  int
+	wire io.Writer // unless nil: what is said
 }
 
 // answer is what came in answer to one command.
@@ -64,6 +65,7 @@ func (c *client) do(command string) (answer, error) {
 	c.tag++
 	tag := "a" + strconv.Itoa(c.tag)
 	c.conn.SetDeadline(time.Now().Add(clientPatience))
+	c.say("%s %.200s\n", tag, command)
 	if _, err := io.WriteString(c.conn, tag+" "+command+"\r\n"); err != nil {
 		return answer{}, err
 	}
@@ -73,6 +75,7 @@ func (c *client) do(command string) (answer, error) {
 		if err != nil {
 			return a, err
 		}
+		c.say("%.300s\n", flat(r))
 		switch first := r[0].(string); first {
 		case "*":
 			a.lines = append(a.lines, r[1:])
@@ -83,6 +86,12 @@ func (c *client) do(command string) (answer, error) {
 		default:
 			return a, fmt.Errorf("unexpected %q", flat(r))
 		}
+	}
+}
+
+func (c *client) say(format string, args ...any) {
+	if c.wire != nil {
+		fmt.Fprintf(c.wire, format, args...)
 	}
 }
 

@@ -17,7 +17,7 @@ func TestError(t *testing.T) {
 			var n count
 			inParallel(stepsOver(t, anyCall), func(k int) bool {
 				at := nth(k, anyCall)
-				return fails(t, &n, func(c call) (fate, syscall.Errno) {
+				return fails(t, &n, false, func(c call) (fate, syscall.Errno) {
 					if at(c) {
 						return refuse, errno
 					}
@@ -31,7 +31,7 @@ func TestError(t *testing.T) {
 		var n count
 		inParallel(stepsOver(t, canTear), func(k int) bool {
 			at, torn := nth(k, canTear), ""
-			return fails(t, &n, func(c call) (fate, syscall.Errno) {
+			return fails(t, &n, false, func(c call) (fate, syscall.Errno) {
 				switch {
 				case at(c):
 					torn = c.path
@@ -54,16 +54,17 @@ func TestLastingError(t *testing.T) {
 		name  string
 		some  func(call) bool
 		errno syscall.Errno
+		stuck bool
 	}{
-		{"full", takesRoom, syscall.ENOSPC},
-		{"sync", isSync, syscall.EIO},
-		{"all", anyCall, syscall.EIO},
+		{"full", takesRoom, syscall.ENOSPC, false},
+		{"sync", isSync, syscall.EIO, false},
+		{"all", anyCall, syscall.EIO, true},
 	} {
 		t.Run(kind.name, func(t *testing.T) {
 			var n count
 			inParallel(stepsOver(t, kind.some), func(k int) bool {
 				at, began := nth(k, kind.some), false
-				return fails(t, &n, func(c call) (fate, syscall.Errno) {
+				return fails(t, &n, kind.stuck, func(c call) (fate, syscall.Errno) {
 					if began = began || at(c); began && kind.some(c) {
 						return refuse, kind.errno
 					}
@@ -86,8 +87,8 @@ func errnoName(e syscall.Errno) string {
 }
 
 // fails runs the case in which calls fail as f says; more is false when none did. When the script is
-// through, nothing fails any more.
-func fails(t *testing.T, n *count, f fates) (more bool) {
+// through, nothing fails any more. stuck tells that removing fails, too, so that nothing can be withdrawn.
+func fails(t *testing.T, n *count, stuck bool, f fates) (more bool) {
 	over := false // guarded by the tracer's mu
 	var c *trial
 	c, err := newTrialIn(fates(func(x call) (fate, syscall.Errno) {
@@ -103,8 +104,8 @@ func fails(t *testing.T, n *count, f fates) (more bool) {
 		t.Error(err)
 		return false
 	}
-	defer c.remove()
-	c.s.waiting = true
+	defer c.remove(t)
+	c.s.waiting, c.s.stuck = true, stuck
 	err = c.run()
 	c.tracer.mu.Lock()
 	over = true

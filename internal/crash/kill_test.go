@@ -18,7 +18,14 @@ func newTrialIn(j judge) (*trial, error) {
 	return newTrial(dir, j)
 }
 
-func (c *trial) remove() { os.RemoveAll(c.dir) }
+// remove takes the case's directory away, unless something was wrong and -keep says to keep it.
+func (c *trial) remove(t *testing.T) {
+	if t != nil && t.Failed() && *keepFlag {
+		t.Logf("kept: %s for %s", c.dir, c.where())
+		return
+	}
+	os.RemoveAll(c.dir)
+}
 
 // TestKill kills the server at each call that writes, before it is made and in the middle of a write.
 func TestKill(t *testing.T) {
@@ -47,7 +54,7 @@ func killAt(t *testing.T, how fate, at func(call) bool, n *count) (more bool) {
 		t.Error(err)
 		return false
 	}
-	defer c.remove()
+	defer c.remove(t)
 	if err := errors.Join(c.run(), c.end()); err != nil {
 		t.Errorf("%s: %v", c.where(), err)
 		return false

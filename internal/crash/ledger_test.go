@@ -11,13 +11,15 @@ import (
 // ledger is what a client knows: what it was told, and what may be because a command had no answer or
 // was refused. It also keeps what every UID ever named, for good.
 type ledger struct {
-	boxes     map[string]*box
-	subs      map[string]bool   // subscribed: certainly (true), maybe (false)
-	letters   map[string]letter // by id
-	named     map[uidKey]string // the id of every UID that was seen
-	somewhere map[string]bool   // ids that were being moved: at least one mailbox has them
-	renewed   bool              // a mailbox may have a new UIDVALIDITY: its uid list was damaged
-	waiting   bool              // arrivals may be without a UID for now: the disk is full
+	boxes      map[string]*box
+	subs       map[string]bool   // subscribed: certainly (true), maybe (false)
+	letters    map[string]letter // by id
+	named      map[uidKey]string // the id of every UID that was seen
+	somewhere  map[string]bool   // ids that were being moved: at least one mailbox has them
+	renewed    bool              // a mailbox may have a new UIDVALIDITY: its uid list was damaged
+	reassigned bool              // messages may have new UIDs: their records were cut off
+	stuck      bool              // the disk takes nothing, not even removals: what was refused may be there, and no MODSEQ is noted
+	waiting    bool              // arrivals may be without a UID for now: the disk is full
 }
 
 // uidKey names a message for ever. No two mailboxes of a tree share a UIDVALIDITY here, since none may be given twice.
@@ -70,21 +72,26 @@ func (l *ledger) clone() *ledger {
 	c := *l
 	c.boxes = map[string]*box{}
 	for n, b := range l.boxes {
-		nb := *b
-		nb.msgs, nb.extra = map[uint32]*entry{}, map[string]*extra{}
-		for u, e := range b.msgs {
-			ne := *e
-			ne.must, ne.may = e.must.clone(), e.may.clone()
-			nb.msgs[u] = &ne
-		}
-		for id, x := range b.extra {
-			nx := *x
-			nb.extra[id] = &nx
-		}
-		nb.view = maps.Clone(b.view) // its sets are never changed
-		c.boxes[n] = &nb
+		c.boxes[n] = b.clone()
 	}
 	c.subs, c.letters, c.named, c.somewhere = maps.Clone(l.subs), maps.Clone(l.letters), maps.Clone(l.named), maps.Clone(l.somewhere)
+	return &c
+}
+
+func (b *box) clone() *box {
+	c := *b
+	c.msgs, c.extra = map[uint32]*entry{}, map[string]*extra{}
+	for u, e := range b.msgs {
+		ne := *e
+		ne.must, ne.may = e.must.clone(), e.may.clone()
+		c.msgs[u] = &ne
+	}
+	for id, x := range b.extra {
+		nx := *x
+		nx.may = x.may.clone()
+		c.extra[id] = &nx
+	}
+	c.view = maps.Clone(b.view) // its sets are never changed
 	return &c
 }
 
@@ -109,6 +116,10 @@ func (b *box) notMaybe(id string) {
 // told notes a UID that the server gave to a content.
 func (l *ledger) told(b *box, validity, uid uint32, id string, flags set) error {
 	if b.validity == 0 {
+		b.validity = validity
+	}
+	if b.validity != validity && l.renewed {
+		b.renew()
 		b.validity = validity
 	}
 	if b.validity != validity {
@@ -147,8 +158,15 @@ func (l *ledger) compare(name string, s state) []string {
 		b.renew()
 	}
 	b.validity = s.validity
-	if s.modSeq < b.modSeq {
+	if s.modSeq < b.modSeq && !l.stuck {
 		bad("HIGHESTMODSEQ %d, was %d", s.modSeq, b.modSeq)
+	}
+	if l.reassigned {
+		for uid, e := range b.msgs {
+			if _, there := s.msgs[uid]; !there {
+				b.forget(uid, e)
+			}
+		}
 	}
 	count := map[string]int{}
 	for _, uid := range slices.Sorted(maps.Keys(s.msgs)) {
@@ -237,7 +255,7 @@ func compareFlags(uid uint32, e *entry, have set, bad func(string, ...any)) {
 
 // compareResync: what a client has in its cache after QRESYNC is what the server has.
 func (l *ledger) compareResync(s state, bad func(string, ...any)) {
-	if s.resynced == nil {
+	if s.resynced == nil || l.stuck {
 		return
 	}
 	for uid, flags := range s.resynced {
@@ -257,18 +275,24 @@ func (l *ledger) compareResync(s state, bad func(string, ...any)) {
 
 // renew: under another UIDVALIDITY no UID is known any more; the messages are.
 func (b *box) renew() {
-	for _, e := range b.msgs {
-		b.maybe(e.id, e.may)
-		b.extra[e.id].sure = b.extra[e.id].sure || e.sure
+	for uid, e := range b.msgs {
+		b.forget(uid, e)
 	}
 	b.msgs, b.view, b.modSeq = map[uint32]*entry{}, nil, 0
+}
+
+// forget: the message is there, under whichever UID.
+func (b *box) forget(uid uint32, e *entry) {
+	b.maybe(e.id, e.may)
+	b.extra[e.id].sure = b.extra[e.id].sure || e.sure
+	delete(b.msgs, uid)
 }
 
 // adopt makes what was seen what is known.
 func (b *box) adopt(s state, waiting bool) {
 	b.sure, b.modSeq = true, max(b.modSeq, s.modSeq)
 	b.msgs = map[uint32]*entry{}
-	maps.DeleteFunc(b.extra, func(_ string, x *extra) bool { return !x.sure || !waiting })
+	maps.DeleteFunc(b.extra, func(_ string, x *extra) bool { return x.most == 0 || !waiting })
 	b.view, b.viewSeq = map[uint32]set{}, s.modSeq
 	for uid, m := range s.msgs {
 		b.msgs[uid] = &entry{id: idOf(m.body), sure: true, must: m.flags.clone(), may: m.flags.clone()}

@@ -61,7 +61,7 @@ func TestPowerUnsynced(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.remove()
+	defer c.remove(t)
 	fi, err := os.Stat(c.tree)
 	if err != nil {
 		t.Fatal(err)

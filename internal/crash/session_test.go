@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -27,6 +28,8 @@ type session struct {
 	strange  []string // what the server told and should not have
 	letterNo int
 
+	wire *os.File // unless nil: what is said
+
 	placed func(path string) // unless nil: called for each file that is put into the tree past the server
 }
 
@@ -41,6 +44,10 @@ func (s *session) connect() error {
 		return err
 	}
 	s.c, s.selected = c, ""
+	if s.wire != nil {
+		c.wire = s.wire
+		c.say("-- connected\n")
+	}
 	return nil
 }
 
@@ -177,7 +184,9 @@ func (s *session) append(name string, parts ...part) error {
 		return err
 	}
 	for _, p := range parts {
-		b.notMaybe(p.id) // refused: it was withdrawn
+		if ok || !s.stuck {
+			b.notMaybe(p.id) // refused: it was withdrawn
+		}
 	}
 	if !ok {
 		return nil
@@ -262,7 +271,7 @@ func (s *session) copy(verb string, uids []uint32, to string) error {
 	}
 	if !ok {
 		for _, u := range uids {
-			if !move { // a refused MOVE may have moved some
+			if !move && !s.stuck { // a refused MOVE may have moved some
 				dest.notMaybe(b.msgs[u].id)
 			}
 		}
@@ -276,6 +285,7 @@ func (s *session) copy(verb string, uids []uint32, to string) error {
 		dest.notMaybe(e.id)
 		if err := s.told(dest, uint32(number(f[0])), as[i], e.id, nil); err != nil {
 			s.strange = append(s.strange, err.Error())
+			continue
 		}
 		dest.msgs[as[i]].must, dest.msgs[as[i]].may = e.must.clone(), e.may.clone()
 		if move {
@@ -363,14 +373,14 @@ func (s *session) rename(from, to string) error {
 	}
 	sure := map[string]bool{}
 	for _, name := range moved {
-		sure[name] = s.boxes[name].sure
-		s.boxes[name].sure = false
-		s.boxes[to+name[len(from):]] = s.boxes[name] // the same: only one of both names is there
+		b := s.boxes[name]
+		sure[name], b.sure = b.sure, false
+		s.boxes[to+name[len(from):]] = b.clone() // only one of both names is there
 	}
 	_, ok, err := s.do("RENAME " + from + " " + to)
 	if ok {
 		for _, name := range moved {
-			s.boxes[name].sure = sure[name]
+			s.boxes[to+name[len(from):]].sure = sure[name]
 			s.mayGo(s.boxes[name])
 			delete(s.boxes, name)
 		}
@@ -436,6 +446,10 @@ func (s *session) popDelete(n int) error {
 			marked = append(marked, uid)
 			e.sure = false
 			delete(s.somewhere, e.id)
+		} else {
+			for _, x := range box.extra { // it is one of those
+				x.sure = false
+			}
 		}
 	}
 	if ok("QUIT") {

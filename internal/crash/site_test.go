@@ -28,6 +28,9 @@ var wholeFlag = flag.Bool("whole", false, "try every case; takes a while")
 // sampleFlag is about how many cases each test tries otherwise.
 var sampleFlag = flag.Int("sample", 6, "how many cases of each kind to try without -whole")
 
+// keepFlag keeps the tree, the server's log and what was said, of the cases that failed.
+var keepFlag = flag.Bool("keep", false, "keep the directories of cases that fail")
+
 // binary is the server under test, built once.
 var binary string
 
