@@ -175,6 +175,7 @@ func (t *Tree) Create(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	t.forgetUse(ctx, dirName) // of a folder that others removed
 	return t.build(dirName)
 }
 
@@ -266,7 +267,9 @@ func (t *Tree) Delete(ctx context.Context, name string) error {
 	if err := t.top.sync(); err != nil {
 		return wrapSys("sync", t.path, err)
 	}
-	return wrapSys("delete", name, t.top.root.RemoveAll(trash))
+	err = t.top.root.RemoveAll(trash)
+	t.forgetUse(ctx, dirName)
+	return wrapSys("delete", name, err)
 }
 
 // markGone tells the sessions of a folder that its directory was taken away.
@@ -294,7 +297,6 @@ func (t *Tree) Rename(ctx context.Context, from, to string) error {
 	if err != nil {
 		return err
 	}
-	type step struct{ from, to string }
 	var steps []step
 	for name, d := range names {
 		if name != from && !strings.HasPrefix(name, from+string(t.sep)) {
@@ -320,6 +322,9 @@ func (t *Tree) Rename(ctx context.Context, from, to string) error {
 		return fmt.Errorf("%q: %w", from, ErrNoFolder)
 	}
 	slices.SortFunc(steps, func(a, b step) int { return strings.Compare(a.from, b.from) })
+	if err := t.copyUses(ctx, steps); err != nil {
+		return err
+	}
 	for i, s := range steps {
 		if err := t.top.rename(s.from, s.to); err != nil {
 			for _, u := range steps[:i] { // back to where it was: all or nothing
@@ -329,7 +334,11 @@ func (t *Tree) Rename(ctx context.Context, from, to string) error {
 		}
 		t.markGone(s.from)
 	}
-	return wrapSys("sync", t.path, t.top.sync())
+	err = t.top.sync()
+	for _, s := range steps {
+		t.forgetUse(ctx, s.from)
+	}
+	return wrapSys("sync", t.path, err)
 }
 
 // Open opens a folder; each Open wants one Close. Sessions of one folder share

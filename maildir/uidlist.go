@@ -282,6 +282,13 @@ func (l *uidList) readTail(d *dir, each func(uidRecord)) (replaced bool, err err
 		return false, wrapSys("open", uidlistName, err)
 	}
 	defer f.Close()
+	// Where no lock can be taken it may have been replaced in between.
+	if fi, err = f.Stat(); err != nil {
+		return false, wrapSys("stat", uidlistName, err)
+	}
+	if st = stampOf(fi); st.fileID != l.stamp.fileID || st.size < l.consumed {
+		return true, nil
+	}
 	tail, err := io.ReadAll(io.NewSectionReader(f, l.consumed, maxUIDListSize))
 	if err != nil {
 		return false, wrapSys("read", uidlistName, err)
