@@ -8,7 +8,7 @@ SHELL := /bin/bash
 export POSTROOM_NPM ?= $(or $(HOME),/tmp)/.cache/postroom-npm
 # require: a test with a real client that cannot run fails. run: it is skipped.
 INTEROP ?= $(if $(CI),require,run)
-# How long make storm runs, and make fuzz on each target.
+# How long each storm of make storm lasts, and make fuzz on each target.
 STORM ?= 10m
 FUZZTIME ?= 1m
 
@@ -39,7 +39,7 @@ clients:
 	@.ci/clients
 
 storm:
-	go test ./maildir -run Storm -count=1 -timeout 0 -v -storm=$(STORM)
+	go test ./maildir ./internal/storm -run 'Storm|Servers|Dovecot' -parallel 8 -count=1 -timeout 0 -v -storm=$(STORM)
 
 # Each fuzz target of each package, one after the other.
 fuzz:
