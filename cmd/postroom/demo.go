@@ -30,7 +30,7 @@ func demoCommand() *cobra.Command {
 		Use:   "demo",
 		Short: "Serve sample mail on this machine, to try Postroom out",
 		Long: `Serve sample mail for two users on this machine's loopback, and show what
-arrives. Nothing has to be installed or configured. Without --dir the mail is
+arrives and who logs in. Nothing has to be installed or configured. Without --dir the mail is
 thrown away at the end.`,
 		Args: exactArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -69,14 +69,16 @@ func runDemo(ctx context.Context, out io.Writer, dir, imap, pop3 string) error {
 		return usageError{fmt.Errorf("%w (see --imap and --pop3)", err)}
 	}
 	defer ls.close()
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	out = &oneWriter{w: out}
+	warnings := slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})
+	log := slog.New(loginLines{next: warnings, out: out, attrs: make(map[string]string)})
 	d, err := newDaemons(cfg, log)
 	if err != nil {
 		return err
 	}
 	defer d.close()
-	d.start(ls)
 	sayHello(out, dir, ls.addrs("imap"), ls.addrs("pop3"), thrownAway)
+	d.start(ls)
 	var watching sync.WaitGroup
 	for _, u := range demo.Users() {
 		watching.Go(func() {
@@ -143,7 +145,7 @@ Try, in another terminal:
   curl -u alice:demo pop3://%[2]s/1
   printf 'From: you@example.org\nSubject: Hello\n\nHi!\n' > %[3]s/alice/Maildir/new/$(date +%%s).$$.me
 
-What arrives is shown here.
+What arrives is shown here, and who logs in.
 `, imap, pop3, dir, kept)
 }
 

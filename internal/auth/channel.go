@@ -51,7 +51,7 @@ func watch(config *tls.Config, shown **tls.Certificate) *tls.Config {
 	c := config.Clone()
 	c.SessionTicketsDisabled = true
 	c.MinVersion = max(c.MinVersion, tls.VersionTLS12) // RFC 8996
-	c.Certificates = nil // crypto/tls would not always ask GetCertificate first
+	c.Certificates = nil                               // crypto/tls would not always ask GetCertificate first
 	c.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		cert, err := pick(config, hello)
 		*shown = cert
