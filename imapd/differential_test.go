@@ -38,11 +38,7 @@ func makeTree(t *testing.T, root string) {
 	t.Helper()
 	for i, folder := range []string{"", ".Work", ".Work.Deep", ".Empty", ".A B", ".&AOQ-x", ".Store"} {
 		dir := filepath.Join(root, folder)
-		for _, d := range []string{"cur", "new", "tmp"} {
-			if err := os.MkdirAll(filepath.Join(dir, d), 0o700); err != nil {
-				t.Fatal(err)
-			}
-		}
+		makeFolder(t, dir)
 		count := []int{9, 4, 2, 0, 1, 1, 3}[i]
 		list := fmt.Sprintf("3 V%d N%d G%032x\n", 1700000000+i, 2*count+1, i+1)
 		for n := range count {
@@ -63,6 +59,15 @@ func makeTree(t *testing.T, root string) {
 	write(t, filepath.Join(root, "subscriptions"), "V\t2\n\nINBOX\nWork\tDeep\nGone\n")
 }
 
+func makeFolder(t *testing.T, dir string) {
+	t.Helper()
+	for _, d := range []string{"cur", "new", "tmp"} {
+		if err := os.MkdirAll(filepath.Join(dir, d), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func write(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -74,6 +79,7 @@ func write(t *testing.T, path, text string) {
 type pair struct {
 	t      *testing.T
 	us, it *side
+	dir    string // Dovecot's
 	said   []string
 	wrong  bool
 	copied bool // a COPY or MOVE was done
@@ -90,7 +96,7 @@ func startPair(t *testing.T, fill func(t *testing.T, root string)) *pair {
 	t.Cleanup(func() { os.RemoveAll(theirs) })
 	fill(t, filepath.Join(ours, "alice", "Maildir"))
 	fill(t, filepath.Join(theirs, "Maildir"))
-	return &pair{t: t, us: newPostroom(t, ours), it: startDovecot(t, theirs)}
+	return &pair{t: t, dir: theirs, us: newPostroom(t, ours), it: startDovecot(t, theirs)}
 }
 
 // run runs a command on both sides and compares what they say.

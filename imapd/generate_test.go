@@ -68,11 +68,10 @@ func (g *commandGen) numbered(name string) string {
 	if g.chance(2) {
 		return "UID " + name + " " + g.set(g.last+1)
 	}
-	limit := g.count
-	if g.chance(30) {
-		limit++
+	if name == "FETCH" && g.chance(30) {
+		return fmt.Sprintf("FETCH %d:%d", max(g.count, 1), g.count+1) // BAD; not told so by Dovecot where "*" is in the set
 	}
-	return name + " " + g.set(limit)
+	return name + " " + g.set(g.count)
 }
 
 func (g *commandGen) fetch() string {
@@ -108,11 +107,13 @@ func (g *commandGen) part() string {
 }
 
 func (g *commandGen) section() string {
+	partial := g.partial()
 	text := g.of("", "HEADER", "TEXT", g.part(), g.part(), g.part()+".MIME", g.part()+".HEADER", g.part()+".TEXT")
 	if g.chance(4) {
 		text = g.of("", g.part()+".") + g.of("HEADER.FIELDS", "HEADER.FIELDS.NOT") + " (" + g.some("Subject", "FROM", `"To"`, "X-None", "date") + ")"
+		partial = "" // of which Dovecot gives a wrong octet now and then
 	}
-	return "BODY" + g.of("", ".PEEK") + "[" + text + "]" + g.partial()
+	return "BODY" + g.of("", ".PEEK") + "[" + text + "]" + partial
 }
 
 func (g *commandGen) partial() string {
@@ -127,10 +128,10 @@ func (g *commandGen) binary() string {
 	switch {
 	case part != "" && g.chance(3):
 		return "BINARY.SIZE[" + g.of("2", "1.1", "3") + "]" // where no mail has a composite part; see onPurpose
-	case g.chance(2):
-		return "BINARY.PEEK[" + part + "]" + g.partial()
+	case part == "" || part == "1": // without a part of it: see onPurpose
+		return g.of("BINARY", "BINARY.PEEK") + "[" + part + "]"
 	}
-	return "BINARY[" + part + "]"
+	return g.of("BINARY", "BINARY.PEEK") + "[" + part + "]" + g.partial()
 }
 
 func (g *commandGen) flags() string {
@@ -148,7 +149,7 @@ func (g *commandGen) store() string {
 
 func (g *commandGen) searchKey(depth int) string {
 	word := func() string {
-		return g.of("one", `"two three"`, "BOB", "{5+}\r\nalice", `""`, "example", "text", "umlaut", `"no such thing"`, "b\u00fcro")
+		return g.of("one", `"two three"`, "BOB", "{5+}\r\nalice", `""`, "example", "text", "umlaut", `"no such thing"`, "\"b\u00fcro\"")
 	}
 	date := func() string { return g.of("14-Nov-2023", `"15-Nov-2023"`, "1-Jan-2020", "16-Nov-2023", "1-Jan-2037") }
 	if depth > 0 {
@@ -161,7 +162,11 @@ func (g *commandGen) searchKey(depth int) string {
 			return "(" + g.searchKey(depth-1) + " " + g.searchKey(depth-1) + ")"
 		}
 	}
-	switch g.IntN(8) {
+	n := g.IntN(8)
+	if n == 5 && depth < 2 { // Dovecot takes NOT (LARGER 0 LARGER 250) for nothing
+		n = 7
+	}
+	switch n {
 	case 0:
 		return g.set(g.count) // Dovecot does not see that "*:3" of two messages has the second
 	case 1:
@@ -261,7 +266,7 @@ func (g *commandGen) manage() string {
 		return "CREATE " + name
 	case n <= 4:
 		return "DELETE " + name
-	case n == 5:
+	case n == 5 && name != "INBOX": // which Dovecot refuses in a Maildir++ tree; RFC 9051 section 6.3.6 has it
 		return "RENAME " + name + " " + g.of("Work", "Fresh", "Moved", "Moved/Sub", "Work/Deep/er", "Top/Other", "INBOX")
 	case n == 6:
 		return "SUBSCRIBE " + name
@@ -271,6 +276,9 @@ func (g *commandGen) manage() string {
 
 func (g *commandGen) open() string {
 	box := g.of("INBOX", "INBOX", "Work", "INBOX", g.mailbox())
+	if strings.HasPrefix(box, "{") {
+		box = "Work"
+	}
 	command := g.of("SELECT", "SELECT", "SELECT", "EXAMINE") + " " + box
 	switch {
 	case g.qresync && g.marks[box] > 0 && g.chance(2):
@@ -295,10 +303,11 @@ func (g *commandGen) next() string {
 		return g.of("EXPUNGE", "EXPUNGE", "UID EXPUNGE "+g.set(g.last+1), "CLOSE", "UNSELECT")
 	case n < 73:
 		g.copied = true
+		// No "*", of which Dovecot says EXPUNGEISSUED when a copy goes where it came from.
 		if g.readOnly { // Dovecot moves out of a mailbox that was EXAMINEd; RFC 9051 section 6.3.3 forbids it
-			return g.numbered("COPY") + " " + g.mailbox()
+			return strings.ReplaceAll(g.numbered("COPY"), "*", "1") + " " + g.mailbox()
 		}
-		return g.numbered(g.of("COPY", "COPY", "MOVE")) + " " + g.mailbox()
+		return strings.ReplaceAll(g.numbered(g.of("COPY", "COPY", "MOVE")), "*", "1") + " " + g.mailbox()
 	case n < 77:
 		return g.appendMail()
 	case n < 83:

@@ -120,11 +120,30 @@ var onPurpose = []difference{
 			if !strings.Contains(command, "RECURSIVEMATCH") {
 				return
 			}
+			var gone []string
 			ours.lines = slices.DeleteFunc(ours.lines, func(l string) bool {
-				return strings.Contains(l, "CHILDINFO") && !slices.ContainsFunc(theirs.lines, func(m string) bool {
-					return strings.HasPrefix(m, l[:strings.IndexByte(l, '(')])
-				})
+				name := l[:max(strings.IndexByte(l, '('), 0)]
+				drop := strings.Contains(l, "CHILDINFO") && !slices.ContainsFunc(theirs.lines, func(m string) bool { return strings.HasPrefix(m, name) })
+				if drop {
+					gone = append(gone, strings.Replace(name, "LIST", "STATUS", 1))
+				}
+				return drop
 			})
+			for _, prefix := range gone {
+				ours.drop(prefix)
+			}
+		}},
+	{"RFC 9051 section 6.3.5: a name that was deleted while names are below it is \\Noselect; Dovecot lists it as if it were there",
+		func(command string, ours, theirs *reply) {
+			if !isVerb(command, "LIST") {
+				return
+			}
+			for i, l := range ours.lines {
+				if plain := noMailbox.ReplaceAllString(l, ""); !slices.Contains(theirs.lines, l) && slices.Contains(theirs.lines, plain) {
+					ours.lines[i] = plain
+					theirs.lines = slices.DeleteFunc(theirs.lines, func(l string) bool { return l == "NO" }) // its STATUS
+				}
+			}
 		}},
 	{"RFC 5182 section 2.1: SAVE alone is answered by nothing; Dovecot sends an empty ESEARCH",
 		func(command string, _, theirs *reply) {
@@ -135,6 +154,8 @@ var onPurpose = []difference{
 }
 
 var childrenWord = regexp.MustCompile(`\\has(no)?children ?`)
+
+var noMailbox = regexp.MustCompile(` ?\\(noselect|nonexistent)`)
 
 // isVerb tells whether a command is one of some, with UID or without.
 func isVerb(command string, verbs ...string) bool {

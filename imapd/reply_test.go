@@ -287,7 +287,7 @@ func (s *side) untagged(r *reply, word, rest string) {
 	case "LIST", "LSUB":
 		line := word + " " + list[2].text + " " + list[0].sorted() + " " + list[1].text
 		for _, more := range list[3:] {
-			line += " " + more.String()
+			line += " " + strings.ReplaceAll(more.String(), `"CHILDINFO"`, "CHILDINFO") // an astring
 		}
 		r.lines = append(r.lines, line)
 	case "VANISHED":

@@ -14,12 +14,13 @@ type selection struct {
 	name string
 	// told is the snapshot that the client was told; sequence number n is its
 	// message n-1. Only report and SELECT change it.
-	told     *account.Snapshot
-	readOnly bool
-	noModSeq bool            // MODSEQs cannot be promised, so none is told
-	recent   wire.Numbers    // UIDs that are \Recent in this session (RFC 3501 section 2.3.2)
-	keywords map[string]bool // told by the last FLAGS
-	saved    wire.Numbers    // UIDs that "$" stands for (RFC 5182)
+	told       *account.Snapshot
+	readOnly   bool
+	noModSeq   bool            // MODSEQs cannot be promised, so none is told
+	recent     wire.Numbers    // UIDs that are \Recent in this session (RFC 3501 section 2.3.2)
+	toldRecent int             // how many of them RECENT told last
+	keywords   map[string]bool // told by the last FLAGS
+	saved      wire.Numbers    // UIDs that "$" stands for (RFC 5182)
 	// knows holds the MODSEQ at which the client learned the flags of a UID by
 	// other means than report, so that report does not repeat them. It is
 	// empty whenever told is current.
@@ -93,6 +94,8 @@ func (c *conn) report(expunge bool) error {
 	if n.added > 0 {
 		c.claimRecent(cur)
 		c.number(cur.Len(), "EXISTS")
+		c.tellRecent(cur)
+	} else if sel.recents(cur) != sel.toldRecent { // by an EXPUNGE, which does not imply it
 		c.tellRecent(cur)
 	}
 	sel.told, sel.knows = cur, nil
@@ -175,7 +178,8 @@ func (c *conn) tellRecent(s *account.Snapshot) {
 	if c.enabled.rev2 {
 		return
 	}
-	c.number(c.sel.recents(s), "RECENT")
+	c.sel.toldRecent = c.sel.recents(s)
+	c.number(c.sel.toldRecent, "RECENT")
 }
 
 // recents counts the messages of s that are \Recent here.

@@ -199,10 +199,8 @@ func (q *quotedReader) line(n int) {
 	q.pos += n
 	text := trimLF(b)
 	eol := b[len(text):]
-	if len(eol) > 0 {
-		for len(text) > 0 && isBlank(text[len(text)-1]) {
-			text = text[:len(text)-1]
-		}
+	for len(text) > 0 && isBlank(text[len(text)-1]) {
+		text = text[:len(text)-1]
 	}
 	if len(text) > 0 && text[len(text)-1] == '=' {
 		text, eol = text[:len(text)-1], nil

@@ -44,6 +44,7 @@ func TestOpenDecoded(t *testing.T) {
 		{"quoted-printable", "a=3Db=\nc=20 \nd\n", "a=bc \r\nd\r\n"},
 		{"Quoted-Printable", "=C3=bc= \nx  \n", "\u00fcx\r\n"},
 		{"quoted-printable", "=\n=", ""},
+		{"quoted-printable", "a \nb=20 \t", "a\r\nb "}, // also where the part ends without a line end
 		{"quoted-printable", "a=zz=4\n", "a=zz=4\r\n"},
 		{"quoted-printable", strings.Repeat("=41", 5000), strings.Repeat("A", 5000)},
 		{"quoted-printable", strings.Repeat("x", 4094) + "=41=42", strings.Repeat("x", 4094) + "AB"},
