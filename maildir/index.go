@@ -81,6 +81,8 @@ type indexSummary struct {
 	floor   uint64
 	n       uint32
 
+	pop3    pop3Noted
+
 	table, history span
 	words          span // the keywords in use that have no letter
 }
@@ -131,6 +133,7 @@ func (s *indexSummary) encode() []byte {
 	w.span(s.table)
 	w.span(s.history)
 	w.span(s.words)
+	w.u32(uint32(s.pop3))
 	w = w[:summarySize-4]
 	w.u32(crc32.Checksum(w, castagnoli))
 	return w
@@ -156,6 +159,7 @@ func decodeSummary(b []byte) (s indexSummary, ok bool) {
 	s.floor = r.u64()
 	s.n = r.u32()
 	s.table, s.history, s.words = r.span(), r.span(), r.span()
+	s.pop3 = pop3Noted(r.u32())
 	return s, true
 }
 

@@ -169,7 +169,7 @@ func (f *Folder) warmLocked(p *prior) bool {
 	f.writable, f.sticky = f.home.writable() && f.new.writable() && f.cur.writable(), true
 	f.list = uidList{
 		uidHeader: uidHeader{uidValidity: s.uidValidity, uidNext: s.uidNext, guid: s.guid, modSeqMark: s.modSeqMark},
-		stamp:     s.list, consumed: s.consumed, lines: int(s.lines), lastUID: s.lastUID, persisted: true,
+		stamp:     s.list, consumed: s.consumed, lines: int(s.lines), lastUID: s.lastUID, persisted: true, pop3: s.pop3,
 	}
 	f.state = builder{chunks: p.chunks, n: int(s.n)}
 	f.history, f.scanned, f.proved = p.history, now, true

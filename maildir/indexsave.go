@@ -50,7 +50,7 @@ func (f *Folder) summaryLocked(ctx context.Context, snap *Snapshot) indexSummary
 	s := indexSummary{
 		guid: l.guid, uidValidity: l.uidValidity, uidNext: l.next(), modSeq: f.modSeq, modSeqMark: l.modSeqMark,
 		consumed: l.consumed, lines: int64(l.lines), lastUID: l.lastUID,
-		letters: f.lettersNamed(), floor: f.history.floor, n: uint32(snap.n), more: f.more.seen,
+		letters: f.lettersNamed(), floor: f.history.floor, n: uint32(snap.n), more: f.more.seen, pop3: l.pop3,
 	}
 	if l.persisted && !l.untidy && len(l.others) == 0 && len(f.adopted) == 0 {
 		s.list = l.stamp

@@ -64,7 +64,18 @@ type uidList struct {
 	lastUID   uint32
 	untidy    bool // wants a rewrite: old version, no GUID, torn tail, disorder
 	persisted bool // the file exists
+	pop3      pop3Noted
 }
+
+// pop3Noted tells whether any record has a field that only POP3 asks for; if none has, the list need not be
+// read for it.
+type pop3Noted uint32
+
+const (
+	pop3Unknown pop3Noted = iota
+	pop3None
+	pop3Some
+)
 
 func (h *uidHeader) format() []byte {
 	var b bytes.Buffer
@@ -136,7 +147,7 @@ func readUIDList(d *dir, name string, each func(uidRecord)) (uidList, error) {
 		return uidList{}, fmt.Errorf("%s: line 1: %w: %w", name, err, ErrDamaged)
 	}
 	l.untidy = version != 3 || l.guid == ""
-	l.consumed = int64(end + 1)
+	l.consumed, l.pop3 = int64(end+1), pop3None
 	if err := l.parseRecords(data[end+1:], version, each); err != nil {
 		return uidList{}, fmt.Errorf("%s: %w: %w", name, err, ErrDamaged)
 	}
@@ -229,6 +240,9 @@ func (l *uidList) parseRecords(data []byte, version int, each func(uidRecord)) e
 			l.untidy = true
 		}
 		l.lastUID = max(l.lastUID, r.uid)
+		if r.ext != "" && l.pop3 != pop3Some && r.pop3() != (POP3Fields{}) {
+			l.pop3 = pop3Some
+		}
 		each(r)
 	}
 	return nil
@@ -373,24 +387,33 @@ type POP3Fields struct {
 
 // POP3Fields reads the P and O fields of the uid list, by UID. An empty P means the base name.
 func (f *Folder) POP3Fields() (map[uint32]POP3Fields, error) {
+	f.mu.Lock()
+	none := f.list.pop3 == pop3None
+	f.mu.Unlock()
+	if none {
+		return nil, nil
+	}
 	out := make(map[uint32]POP3Fields)
 	_, err := readUIDList(f.home, uidlistName, func(r uidRecord) {
-		var p POP3Fields
-		if uidl, ok := r.field('P'); ok {
-			if p.UIDL = uidl; uidl == "" {
-				p.UIDL = r.name
-			}
-		}
-		if o, ok := r.field('O'); ok {
-			if n, err := strconv.ParseUint(o, 10, 32); err == nil {
-				p.Order = n
-			}
-		}
-		if p != (POP3Fields{}) {
+		if p := r.pop3(); p != (POP3Fields{}) {
 			out[r.uid] = p
 		}
 	})
 	return out, err
+}
+
+func (r *uidRecord) pop3() (p POP3Fields) {
+	if uidl, ok := r.field('P'); ok {
+		if p.UIDL = uidl; uidl == "" {
+			p.UIDL = r.name
+		}
+	}
+	if o, ok := r.field('O'); ok {
+		if n, err := strconv.ParseUint(o, 10, 32); err == nil {
+			p.Order = n
+		}
+	}
+	return p
 }
 
 // BaseName is what a POP3 client may know message i by.

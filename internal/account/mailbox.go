@@ -188,9 +188,16 @@ func (m *Mailbox) Date(ctx context.Context, s *Snapshot, i int) (time.Time, erro
 }
 
 // POP3Order gives the indices of s in the order that POP3 lists: messages for which the uid list notes an
-// order come first, in it.
+// order come first, in it. nil is the order of s.
 func (m *Mailbox) POP3Order(s *Snapshot) []int {
 	fields := m.pop3Fields()
+	ordered := false
+	for _, p := range fields {
+		ordered = ordered || p.Order != 0
+	}
+	if !ordered {
+		return nil
+	}
 	order := make([]int, s.Len())
 	for i := range order {
 		order[i] = i
