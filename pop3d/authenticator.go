@@ -24,14 +24,11 @@ type Authenticator interface {
 }
 
 func (s *session) connInfo() auth.ConnInfo {
-	ci := auth.ConnInfo{
-		Protocol:   "pop3",
-		RemoteAddr: s.remote,
-		TLS:        s.conn.tls != nil,
+	return auth.ConnInfo{
+		Protocol:    "pop3",
+		RemoteAddr:  s.remote,
+		TLS:         s.conn.sock.Encrypted(),
+		TLSState:    s.conn.sock.TLS(),
+		Certificate: s.conn.cert,
 	}
-	if s.conn.tls != nil {
-		state := s.conn.tls.ConnectionState()
-		ci.TLSState, ci.Certificate = &state, s.conn.cert
-	}
-	return ci
 }

@@ -62,7 +62,7 @@ func (s *session) pass(password string) error {
 	user, err := s.server.opt.Auth.Authenticate(ctx, auth.Request{
 		Protocol:   "pop3",
 		RemoteAddr: s.remote,
-		TLS:        s.conn.tls != nil,
+		TLS:        s.conn.sock.Encrypted(),
 		User:       name,
 		Password:   password,
 	})
@@ -195,7 +195,7 @@ func (s *session) challenge(challenge []byte) ([]byte, error) {
 }
 
 func (s *session) stlsCapability() string {
-	if s.server.opt.TLS != nil && s.conn.tls == nil && s.state == authorization {
+	if s.server.opt.TLS != nil && !s.conn.sock.Encrypted() && s.state == authorization {
 		return "STLS"
 	}
 	return ""
@@ -207,7 +207,7 @@ func (s *session) stls(string) error {
 	switch {
 	case s.server.opt.TLS == nil:
 		return badCommand("There is no TLS here.")
-	case s.conn.tls != nil:
+	case s.conn.sock.Encrypted():
 		return badCommand("TLS is on already.")
 	case s.utf8:
 		return badCommand("No STLS after UTF8.") // RFC 6856 section 2.1

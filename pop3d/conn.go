@@ -7,12 +7,12 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"io"
 	"net"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"postroom/internal/auth"
+	"postroom/internal/socket"
 )
 
 // errLineTooLong is a line beyond its bound; the line has been skipped.
@@ -24,70 +24,71 @@ var errFlood = errors.New("endless line")
 const (
 	writeBuffer = 4096
 	readBuffer  = 512
-	writeChunk  = 16 << 10 // what must get through in one WriteTimeout
 	floodLength = 64 << 10 // of a line that is skipped
 )
 
+// Buffers of sessions that are not waiting.
+var (
+	readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, readBuffer) }}
+	writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, writeBuffer) }}
+)
+
 // conn is the connection of a session: lines in, bytes out, each with a bound
-// and a deadline. Only interrupt and cut may be called by others.
+// and a deadline.
 type conn struct {
-	raw          net.Conn
-	tls          *tls.Conn         // nil before TLS
-	cert         *x509.Certificate // the one shown in TLS
-	r            *bufio.Reader
-	w            *bufio.Writer
-	interrupted  atomic.Bool
-	writeTimeout time.Duration
+	sock *socket.Conn
+	cert *x509.Certificate // ours, shown in TLS
+	r    *bufio.Reader     // nil, like w, while the session waits for a command
+	w    *bufio.Writer
 }
 
 func newConn(raw net.Conn, writeTimeout time.Duration) *conn {
-	c := &conn{raw: raw, writeTimeout: writeTimeout}
-	c.attach(pacedConn{raw, writeTimeout})
-	return c
+	return &conn{sock: socket.New(raw, writeTimeout)}
 }
 
-// attach makes new buffers on rw; what the old ones hold is dropped.
-func (c *conn) attach(rw io.ReadWriter) {
-	c.r = bufio.NewReaderSize(rw, readBuffer)
-	c.w = bufio.NewWriterSize(rw, writeBuffer)
+// attach takes buffers, if there are none.
+func (c *conn) attach() {
+	if c.r == nil {
+		c.r, c.w = readers.Get().(*bufio.Reader), writers.Get().(*bufio.Writer)
+		c.r.Reset(c.sock)
+		c.w.Reset(c.sock)
+	}
+}
+
+// detach gives the buffers back; what they hold is dropped.
+func (c *conn) detach() {
+	if c.r != nil {
+		c.r.Reset(nil)
+		c.w.Reset(nil)
+		readers.Put(c.r)
+		writers.Put(c.w)
+		c.r, c.w = nil, nil
+	}
 }
 
 // startTLS makes the handshake. What the client sent before it in plain text
-// and was not read as a command yet is dropped with the old buffer: an attacker
-// who put it there must not have it run inside the session (RFC 2595 section 4,
-// CVE-2011-0411). What is still in the socket goes to the handshake, which
-// fails on it.
+// and was not read as a command yet is dropped: an attacker who put it there must
+// not have it run inside the session (RFC 2595 section 4, CVE-2011-0411).
 func (c *conn) startTLS(ctx context.Context, config *tls.Config, deadline time.Time) error {
-	c.setReadDeadline(deadline)
-	ctx, cancel := context.WithDeadline(ctx, deadline)
-	defer cancel()
-	c.r, c.w = nil, nil
-	t, cert, err := auth.Handshake(ctx, pacedConn{c.raw, c.writeTimeout}, config)
-	if err != nil {
+	c.detach()
+	defer c.attach()
+	return c.sock.StartTLS(ctx, deadline, func(ctx context.Context, nc net.Conn) (t *tls.Conn, err error) {
+		t, c.cert, err = auth.Handshake(ctx, nc, config)
+		return t, err
+	})
+}
+
+// pending tells whether there are octets that have been read and not taken.
+func (c *conn) pending() bool { return c.r.Buffered() > 0 || c.sock.Readable() }
+
+// rest sends what waits, and holds nothing until attach.
+func (c *conn) rest() error {
+	if err := c.w.Flush(); err != nil {
 		return err
 	}
-	c.tls, c.cert = t, cert
-	c.attach(t)
+	c.detach()
 	return nil
 }
-
-// setReadDeadline is the socket's, except that an interrupt is not undone:
-// whichever comes first, this or interrupt, the next read ends at once.
-func (c *conn) setReadDeadline(t time.Time) {
-	_ = c.raw.SetReadDeadline(t)
-	if c.interrupted.Load() {
-		_ = c.raw.SetReadDeadline(time.Unix(1, 0))
-	}
-}
-
-// interrupt ends the read that the session waits in, or its next one.
-func (c *conn) interrupt() {
-	c.interrupted.Store(true)
-	_ = c.raw.SetReadDeadline(time.Unix(1, 0))
-}
-
-// cut closes the socket, so that writes end as well.
-func (c *conn) cut() { _ = c.raw.Close() }
 
 // readLine reads to the next LF and returns the line without it and without a
 // CR before it. Answers that wait are sent before it blocks, and only then:
@@ -95,12 +96,12 @@ func (c *conn) cut() { _ = c.raw.Close() }
 // with its end. A line cut off by the end of the input is no line.
 func (c *conn) readLine(limit int, deadline time.Time) (string, error) {
 	buffered, _ := c.r.Peek(c.r.Buffered())
-	if bytes.IndexByte(buffered, '\n') < 0 {
+	if bytes.IndexByte(buffered, '\n') < 0 && c.w.Buffered() > 0 {
 		if err := c.w.Flush(); err != nil {
 			return "", err
 		}
 	}
-	c.setReadDeadline(deadline)
+	c.sock.SetReadDeadline(deadline)
 	var line []byte
 	for length := 0; ; {
 		part, err := c.r.ReadSlice('\n')
@@ -120,39 +121,6 @@ func (c *conn) readLine(limit int, deadline time.Time) (string, error) {
 			return "", errFlood
 		}
 	}
-}
-
-// close sends what waits and ends the connection properly.
-func (c *conn) close() {
-	if c.w != nil {
-		_ = c.w.Flush()
-	}
-	if c.tls != nil {
-		_ = c.tls.Close() // close_notify; also closes raw
-	}
-	_ = c.raw.Close()
-}
-
-// pacedConn gives a client the timeout for each chunk that is written, so that
-// a large message may take long, but a client that reads nothing does not.
-type pacedConn struct {
-	net.Conn
-	timeout time.Duration
-}
-
-func (p pacedConn) Write(b []byte) (written int, err error) {
-	for len(b) > 0 {
-		if err := p.SetWriteDeadline(time.Now().Add(p.timeout)); err != nil {
-			return written, err
-		}
-		n, err := p.Conn.Write(b[:min(len(b), writeChunk)])
-		written += n
-		if err != nil {
-			return written, err
-		}
-		b = b[n:]
-	}
-	return written, nil
 }
 
 // isTimeout tells a passed deadline from other ends of a connection.

@@ -69,7 +69,10 @@ func FuzzSession(f *testing.F) {
 		fill()
 		conn := &memConn{in: strings.NewReader(fuzzStates[int(state)%len(fuzzStates)] + input)}
 		s := newSession(fix.server, conn, false)
+		done := make(chan struct{})
+		s.ended = func() { close(done) }
 		s.run()
+		<-done
 		if log := fix.log.String(); strings.Contains(log, "msg=panic") {
 			t.Fatal(log)
 		}

@@ -7,16 +7,15 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"net/netip"
-	"sync"
 	"time"
 
 	"postroom/internal/account"
 	"postroom/internal/connlimit"
+	"postroom/internal/sessions"
 )
 
 // ErrServerClosed is what Serve and ServeTLS return after Shutdown.
-var ErrServerClosed = errors.New("pop3d: server closed")
+var ErrServerClosed = sessions.ErrClosed
 
 // Options make a Server. Accounts and Auth are required.
 type Options struct {
@@ -42,7 +41,7 @@ type Limits struct {
 	LineLength          int           // octets of a command line with its CRLF; default 512
 	LoginTimeout        time.Duration // from the connection to the login; default 2 minutes
 	IdleTimeout         time.Duration // for the next command; default 10 minutes (RFC 1939 section 3: no less)
-	WriteTimeout        time.Duration // for the client to take in 16 KiB; default 1 minute
+	WriteTimeout        time.Duration // for the client to take in 32 KiB; default 1 minute
 	FailedCommands      int           // malformed or unknown commands and failed logins; default 20
 	CommandsBeforeLogin int           // default 100
 }
@@ -71,25 +70,18 @@ type Server struct {
 	ctx    context.Context // ends when sessions must go at once
 	cancel context.CancelFunc
 
-	wg sync.WaitGroup // one for each session; Add only under mu while not closing
-
-	mu        sync.Mutex // guards what follows; nothing is written to a socket under it
-	closing   bool
-	listeners map[net.Listener]struct{}
-	sessions  map[*session]struct{}
+	sessions *sessions.Group
 }
 
 // NewServer makes a server that serves nothing yet.
 func NewServer(opt Options) *Server {
 	opt.Limits = opt.Limits.withDefaults()
 	s := &Server{
-		opt:       opt,
-		log:       opt.Logger,
-		conns:     opt.Connections,
-		delays:    newLoginDelay(opt.LoginDelay, time.Now),
-		commands:  commandTable(),
-		listeners: make(map[net.Listener]struct{}),
-		sessions:  make(map[*session]struct{}),
+		opt:      opt,
+		log:      opt.Logger,
+		conns:    opt.Connections,
+		delays:   newLoginDelay(opt.LoginDelay, time.Now),
+		commands: commandTable(),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -97,6 +89,7 @@ func NewServer(opt Options) *Server {
 	if s.conns == nil {
 		s.conns = connlimit.New(opt.Limits.Connections)
 	}
+	s.sessions = sessions.NewGroup("pop3", s.log)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
@@ -114,40 +107,12 @@ func (s *Server) ServeTLS(l net.Listener) error {
 }
 
 func (s *Server) serve(l net.Listener, implicitTLS bool) error {
-	defer l.Close()
-	if !s.track(l) {
-		return ErrServerClosed
-	}
-	defer s.untrack(l)
-	var pause time.Duration
-	for {
-		conn, err := l.Accept()
-		if err == nil {
-			pause = 0
-			s.admit(conn, implicitTLS)
-			continue
-		}
-		if s.isClosing() {
-			return ErrServerClosed
-		}
-		if errors.Is(err, net.ErrClosed) {
-			return err
-		}
-		// Out of descriptors, or the client left the queue: the next one may
-		// fare better. Waiting keeps the loop from spinning.
-		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-		s.log.Error("accept failed", "protocol", "pop3", "error", err, "retry_in", pause)
-		select {
-		case <-time.After(pause):
-		case <-s.ctx.Done():
-			return ErrServerClosed
-		}
-	}
+	return s.sessions.Serve(l, func(conn net.Conn) { s.admit(conn, implicitTLS) })
 }
 
 // admit starts a session for conn or refuses it.
 func (s *Server) admit(conn net.Conn, implicitTLS bool) {
-	release, err := s.conns.AcquireConn(addrOf(conn.RemoteAddr()))
+	release, err := s.conns.AcquireConn(sessions.AddrOf(conn.RemoteAddr()))
 	if err != nil {
 		s.log.Warn("connection refused", "protocol", "pop3", "remote", conn.RemoteAddr().String(), "reason", err)
 		if !implicitTLS {
@@ -160,97 +125,23 @@ func (s *Server) admit(conn net.Conn, implicitTLS bool) {
 		return
 	}
 	sess := newSession(s, conn, implicitTLS)
-	s.mu.Lock()
-	closing := s.closing
-	if !closing {
-		s.sessions[sess] = struct{}{}
-		s.wg.Add(1)
-	}
-	s.mu.Unlock()
-	if closing {
+	if !s.sessions.Add(sess) {
 		release()
 		_ = conn.Close()
 		return
 	}
-	go func() {
-		defer s.wg.Done()
-		defer release()
-		defer s.forget(sess)
-		sess.run()
-	}()
+	sess.ended = func() {
+		release()
+		s.sessions.Done(sess)
+	}
+	go sess.run()
 }
 
 // Shutdown stops listening and ends the sessions: one that waits for a command
 // is told so and closed, one in the middle of a command may finish it. When ctx
 // ends first, the connections are cut. No session is left when it returns.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.mu.Lock()
-	s.closing = true
-	for l := range s.listeners {
-		_ = l.Close()
-	}
-	for sess := range s.sessions {
-		sess.conn.interrupt()
-	}
-	s.mu.Unlock()
-
-	done := make(chan struct{})
-	go func() {
-		s.wg.Wait()
-		close(done)
-	}()
 	defer s.cancel()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-	}
-	s.cancel()
-	s.mu.Lock()
-	for sess := range s.sessions {
-		sess.conn.cut()
-	}
-	s.mu.Unlock()
-	<-done
-	return ctx.Err()
-}
-
-func (s *Server) track(l net.Listener) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closing {
-		return false
-	}
-	s.listeners[l] = struct{}{}
-	return true
-}
-
-func (s *Server) untrack(l net.Listener) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.listeners, l)
-}
-
-func (s *Server) forget(sess *session) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.sessions, sess)
-}
-
-func (s *Server) isClosing() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.closing
-}
-
-// addrOf is the IP address of a socket's end, invalid when it has none.
-func addrOf(a net.Addr) netip.Addr {
-	if a == nil {
-		return netip.Addr{}
-	}
-	ap, err := netip.ParseAddrPort(a.String())
-	if err != nil {
-		return netip.Addr{}
-	}
-	return ap.Addr().Unmap()
+	defer context.AfterFunc(ctx, s.cancel)()
+	return s.sessions.Shutdown(ctx)
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"postroom/internal/account"
+	"postroom/internal/sessions"
+	"postroom/internal/socket"
 )
 
 // state is where a session stands (RFC 1939 section 3):
@@ -42,7 +44,8 @@ type ending struct {
 
 func (e ending) Error() string { return e.reason }
 
-// session is one connection. Only its own goroutine uses it.
+// session is one connection. Only one goroutine at a time uses it, but for
+// Interrupt and Cut.
 type session struct {
 	server      *Server
 	conn        *conn
@@ -50,6 +53,8 @@ type session struct {
 	remote      netip.Addr
 	local       netip.Addr
 	implicitTLS bool
+	ended       func()    // called when all is over
+	waitUntil   time.Time // when the wait for a command, or for its line, ends
 
 	state    state
 	begun    time.Time
@@ -76,8 +81,8 @@ func newSession(server *Server, raw net.Conn, implicitTLS bool) *session {
 	s := &session{
 		server:      server,
 		conn:        newConn(raw, server.opt.Limits.WriteTimeout),
-		remote:      addrOf(raw.RemoteAddr()),
-		local:       addrOf(raw.LocalAddr()),
+		remote:      sessions.AddrOf(raw.RemoteAddr()),
+		local:       sessions.AddrOf(raw.LocalAddr()),
 		implicitTLS: implicitTLS,
 		state:       authorization,
 		begun:       time.Now(),
@@ -90,17 +95,54 @@ func newSession(server *Server, raw net.Conn, implicitTLS bool) *session {
 	return s
 }
 
-// run serves the connection to its end. A panic ends this connection alone, and
-// what the session holds is given back even so.
-func (s *session) run() {
-	end := ending{reason: "internal error", cut: true}
-	defer s.logPanic()
+// run serves the connection until it waits for its client, or to its end.
+func (s *session) run() { s.proceed(s.begin) }
+
+// Resume waits for the client and goes on. A wait has a goroutine of its own, so
+// that it holds no more of a stack than it needs; a long one has none.
+func (s *session) Resume() {
+	until := time.Now().Add(briefly)
+	if s.waitUntil.Before(until) {
+		until = s.waitUntil
+	}
+	err := s.conn.sock.Await(until)
+	if until != s.waitUntil && errors.Is(err, socket.ErrDeadline) {
+		if s.server.sessions.Poller().Park(s.conn.sock, s.waitUntil, s) {
+			return
+		}
+		err = s.conn.sock.Await(s.waitUntil)
+	}
+	s.proceed(func() error { return s.attend(err) })
+}
+
+// briefly is how long a client may think before its session gives up the goroutine.
+const briefly = time.Second
+
+// proceed goes on with step and then waits in another goroutine, or ends, if step
+// fails. A panic ends this connection alone, and what the session holds is given
+// back even so.
+func (s *session) proceed(step func() error) {
+	var err error = ending{reason: "internal error", cut: true}
 	func() {
 		defer s.logPanic()
-		end = s.serve()
+		err = step()
 	}()
+	if err == nil {
+		go s.Resume()
+		return
+	}
+	defer s.ended()
+	defer s.logPanic()
+	var end ending
+	errors.As(err, &end)
 	s.finish(end)
 }
+
+// Interrupt ends the session when its command has ended.
+func (s *session) Interrupt() { s.conn.sock.Interrupt() }
+
+// Cut ends it at once.
+func (s *session) Cut() { s.conn.sock.Cut() }
 
 // logPanic is to be deferred.
 func (s *session) logPanic() {
@@ -109,13 +151,14 @@ func (s *session) logPanic() {
 	}
 }
 
-// finish closes what the session holds and says how it went.
+// finish closes what the session holds and says how it went. The connection is last:
+// the client may take its time to see the end.
 func (s *session) finish(end ending) {
-	if end.cut {
-		s.conn.cut()
-	} else {
-		s.conn.close()
+	defer s.conn.sock.Close()
+	if end.cut || s.conn.w == nil || s.conn.w.Flush() != nil {
+		s.conn.sock.Cut()
 	}
+	s.conn.detach()
 	attrs := []any{"reason", end.reason, "duration", time.Since(s.begun).Round(time.Millisecond)}
 	if end.err != nil {
 		attrs = append(attrs, "error", end.err)
@@ -133,8 +176,9 @@ func (s *session) finish(end ending) {
 	s.drop.close()
 }
 
-func (s *session) serve() ending {
-	limits := &s.server.opt.Limits
+// begin is what comes before the first command.
+func (s *session) begin() error {
+	s.conn.attach()
 	if s.implicitTLS {
 		if err := s.conn.startTLS(s.server.ctx, s.server.opt.TLS, s.loginDeadline()); err != nil {
 			return tlsFailed(err)
@@ -143,30 +187,66 @@ func (s *session) serve() ending {
 	// No time stamp in angle brackets: there is no APOP (RFC 1939 section 7),
 	// which would need the password in clear on our side.
 	s.ok("Postroom ready.")
+	return s.converse()
+}
+
+// attend goes on after a wait.
+func (s *session) attend(err error) error {
+	s.conn.attach()
+	if err == nil {
+		err = s.command()
+	} else {
+		err = s.readEnded(err)
+	}
+	if err != nil {
+		return err
+	}
+	return s.converse()
+}
+
+// converse runs commands until the client has sent no more of them. Its error
+// is an ending.
+func (s *session) converse() error {
 	for {
-		if s.conn.interrupted.Load() {
+		if s.conn.sock.Interrupted() {
 			return s.shutDown()
 		}
-		line, err := s.conn.readLine(limits.LineLength, s.readDeadline())
-		switch {
-		case errors.Is(err, errLineTooLong):
-			s.fail(badCommand("Line too long."))
-		case err != nil:
-			return s.readEnded(err)
-		default:
-			if err := s.dispatch(line); err != nil {
+		s.waitUntil = s.readDeadline()
+		if !s.conn.pending() {
+			if err := s.conn.rest(); err != nil {
 				return s.commandEnded(err)
 			}
+			return nil
 		}
-		if s.bad >= limits.FailedCommands {
-			s.fail(refuse("", "Too many failed commands."))
-			return ending{reason: "too many failed commands"}
-		}
-		if s.state == authorization && s.commands >= limits.CommandsBeforeLogin {
-			s.fail(refuse("", "Too many commands before the login."))
-			return ending{reason: "too many commands before login"}
+		if err := s.command(); err != nil {
+			return err
 		}
 	}
+}
+
+// command reads one command, of which something is there, and runs it.
+func (s *session) command() error {
+	limits := &s.server.opt.Limits
+	line, err := s.conn.readLine(limits.LineLength, s.waitUntil)
+	switch {
+	case errors.Is(err, errLineTooLong):
+		s.fail(badCommand("Line too long."))
+	case err != nil:
+		return s.readEnded(err)
+	default:
+		if err := s.dispatch(line); err != nil {
+			return s.commandEnded(err)
+		}
+	}
+	if s.bad >= limits.FailedCommands {
+		s.fail(refuse("", "Too many failed commands."))
+		return ending{reason: "too many failed commands"}
+	}
+	if s.state == authorization && s.commands >= limits.CommandsBeforeLogin {
+		s.fail(refuse("", "Too many commands before the login."))
+		return ending{reason: "too many commands before login"}
+	}
+	return nil
 }
 
 // commandEnded is for a command that wants the session to end.
@@ -175,7 +255,7 @@ func (s *session) commandEnded(err error) ending {
 	switch {
 	case errors.As(err, &end):
 		return end
-	case s.conn.interrupted.Load():
+	case s.conn.sock.Interrupted():
 		return ending{"server shutting down", err, true}
 	case isTimeout(err):
 		return ending{"client too slow", err, true}
@@ -186,7 +266,7 @@ func (s *session) commandEnded(err error) ending {
 // readEnded is for a read that gave no command.
 func (s *session) readEnded(err error) ending {
 	switch {
-	case s.conn.interrupted.Load():
+	case s.conn.sock.Interrupted():
 		return s.shutDown()
 	case errors.Is(err, errFlood):
 		s.fail(refuse("", "Line too long."))
@@ -206,7 +286,7 @@ func (s *session) shutDown() ending {
 	return ending{reason: "server shutting down"}
 }
 
-func tlsFailed(err error) ending { return ending{"TLS handshake failed", err, true} }
+func tlsFailed(err error) ending { return ending{reason: "TLS handshake failed", err: err} }
 
 func (s *session) loginDeadline() time.Time {
 	return s.begun.Add(s.server.opt.Limits.LoginTimeout)
@@ -318,14 +398,14 @@ func (s *session) enter(user, method string) error {
 	s.state = transaction
 	s.userName = ""
 	s.log = s.log.With("user", user)
-	s.log.Info("login", "method", method, "tls", s.conn.tls != nil, "messages", drop.len())
+	s.log.Info("login", "method", method, "tls", s.conn.sock.Encrypted(), "messages", drop.len())
 	s.ok("Logged in.")
 	return nil
 }
 
 // secure tells whether a password may come in clear: never over a network.
 func (s *session) secure() bool {
-	return s.conn.tls != nil || s.remote.IsLoopback() && s.local.IsLoopback()
+	return s.conn.sock.Encrypted() || s.remote.IsLoopback() && s.local.IsLoopback()
 }
 
 // printable tells whether s is ASCII without control characters, which is all
