@@ -3,6 +3,7 @@ package pop3d
 import (
 	"context"
 	"errors"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -37,6 +38,8 @@ func (s *session) capa(string) error {
 // i-default as well (RFC 2277 section 4.5).
 func (s *session) lang(arg string) error {
 	switch tag := strings.ToLower(arg); {
+	case tag != "" && !languageRange.MatchString(tag):
+		return badCommand("en Not a language range.")
 	case tag == "":
 		s.ok("Language listing follows:")
 		s.line("en English")
@@ -51,6 +54,10 @@ func (s *session) lang(arg string) error {
 	}
 	return nil
 }
+
+// languageRange is the basic one of RFC 4647 section 2.1. A range that is narrower
+// than a language there is gets that language (its section 3.4).
+var languageRange = regexp.MustCompile(`^(\*|[a-z]{1,8}(-[a-z0-9]{1,8})*)$`)
 
 // noop: RFC 1939 section 5.
 func (s *session) noop(string) error {

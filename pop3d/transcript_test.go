@@ -225,6 +225,79 @@ var transcripts = []struct{ name, text string }{
 		S: -ERR The response was to be empty.
 		C: STAT
 		S: -ERR Log in first.`},
+	{"RFC 6856 section 2.2: UTF-8 in USER and PASS before UTF8, and what RFC 4013 forbids", `
+		S: +OK*
+		C: USER müller
+		S: +OK Send the password.
+		C: PASS falsch ü
+		S: -ERR [AUTH] Authentication failed.
+		C: USER m` + "u\u0308" + `ller` + "\ue000" + `
+		S: -ERR The name is not UTF-8*
+		C: USER m` + "\u200e" + `ller
+		S: -ERR The name is not UTF-8*
+		C: USER m` + "\xfc" + `ller
+		S: -ERR The name is not UTF-8*
+		C: USER müller
+		S: +OK Send the password.
+		C: PASS secret` + "\ue000" + `word
+		S: -ERR [AUTH] Authentication failed.
+		C: PASS secret word
+		S: -ERR Send USER first.
+		C: USER müller
+		S: +OK Send the password.
+		C: PASS secret word
+		S: +OK Logged in.
+		C: QUIT
+		S: +OK*
+		END`},
+	{"RFC 6856 section 2.1: UTF8 twice; it outlives a refused login", `
+		S: +OK*
+		C: UTF8
+		S: +OK UTF-8 it is.
+		C: utf8
+		S: +OK UTF-8 it is.
+		C: USER alice
+		S: +OK Send the password.
+		C: PASS wrong
+		S: -ERR [AUTH] Authentication failed.
+		C: UTF8
+		S: +OK UTF-8 it is.`},
+	{"RFC 6856 section 3: LANG in TRANSACTION", `
+		LOGIN
+		C: LANG
+		S: +OK Language listing follows:
+		S: en English
+		S: i-default Default language
+		S: .
+		C: LANG en
+		S: +OK en*`},
+	{"RFC 6856 section 3: language ranges", `
+		S: +OK*
+		C: LANG i-default
+		S: +OK i-default*
+		C: LANG I-DEFAULT
+		S: +OK i-default*
+		C: LANG en-GB
+		S: +OK en *
+		C: LANG en-*
+		S: -ERR en Not a language range.
+		C: LANG en-
+		S: -ERR en Not a language range.
+		C: LANG en de
+		S: -ERR en Not a language range.
+		C: LANG en-GB de
+		S: -ERR en Not a language range.
+		C: LANG enormous9
+		S: -ERR en Not a language range.
+		C: LANG eng
+		S: -ERR en This language is not on offer.
+		C: LANG tlh
+		S: -ERR en This language is not on offer.
+		C: LANG
+		S: +OK Language listing follows:
+		S: en English
+		S: i-default Default language
+		S: .`},
 	{"RFC 6856 section 2: UTF8", `
 		S: +OK*
 		C: UTF8 now
