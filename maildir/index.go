@@ -81,7 +81,7 @@ type indexSummary struct {
 	floor   uint64
 	n       uint32
 
-	pop3    pop3Noted
+	pop3 pop3Noted
 
 	table, history span
 	words          span // the keywords in use that have no letter

@@ -193,6 +193,8 @@ func (a arrival) compare(b arrival) int {
 // process, a random number of this process, host. It is safe for concurrent use.
 type names struct {
 	clock func() time.Time
+	pid   int
+	host  string // as names end
 	tail  string
 
 	mu   sync.Mutex
@@ -205,6 +207,8 @@ func newNames(clock func() time.Time, host string) *names {
 	host = strings.NewReplacer("/", `\057`, ":", `\072`, ",", `\054`).Replace(host)
 	return &names{
 		clock: clock,
+		pid:   os.Getpid(),
+		host:  "." + host,
 		tail:  fmt.Sprintf("P%dR%s.%s", os.Getpid(), hex.EncodeToString(r[:]), host),
 	}
 }

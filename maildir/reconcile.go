@@ -65,6 +65,9 @@ func (f *Folder) pump(ctx context.Context) {
 		case <-f.queue.wake:
 		}
 		look := f.queue.takeLook()
+		if look {
+			f.sweep()
+		}
 		f.mu.Lock()
 		if f.gone {
 			f.mu.Unlock()

@@ -54,10 +54,11 @@ type Store struct {
 	wg     sync.WaitGroup
 
 	mu      sync.Mutex
-	trees   map[fileID]*Tree // guarded by mu
-	folders map[*Folder]bool // guarded by mu: all that are loaded
-	idle    *list.List       // guarded by mu: *Folder nobody has open, the longest idle first
-	closed  bool             // guarded by mu
+	trees   map[fileID]*Tree     // guarded by mu
+	folders map[*Folder]bool     // guarded by mu: all that are loaded
+	idle    *list.List           // guarded by mu: *Folder nobody has open, the longest idle first
+	swept   map[fileID]time.Time // guarded by mu: when leftovers were last looked for
+	closed  bool                 // guarded by mu
 }
 
 // NewStore starts a store. Without inotify it polls, and says so in the log.

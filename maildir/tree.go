@@ -211,7 +211,7 @@ func (t *Tree) build(dirName string) (err error) {
 	if err != nil {
 		return err
 	}
-	temp := "..postroom-make." + t.store.names.mint()
+	temp := makePrefix + t.store.names.mint()
 	if err := t.top.mkdir(temp); err != nil {
 		return wrapSys("make", dirName, err)
 	}
@@ -259,7 +259,7 @@ func (t *Tree) Delete(ctx context.Context, name string) error {
 	if dirName == inboxDir {
 		return fmt.Errorf("INBOX cannot be deleted: %w", ErrCannot)
 	}
-	trash := "..postroom-trash." + t.store.names.mint()
+	trash := trashPrefix + t.store.names.mint()
 	if err := t.top.rename(dirName, trash); err != nil {
 		return wrapSys("delete", name, err)
 	}
