@@ -96,6 +96,9 @@ func (f *Folder) recordLocked(recs []uidRecord) error {
 	if len(recs) == 0 {
 		return nil
 	}
+	if err := f.listWritable(); err != nil {
+		return err
+	}
 	const tidyFrom = 100 // lines; below, stale ones are not worth a rewrite
 	live := f.state.n + len(recs)
 	if f.list.persisted && !f.list.untidy && (f.list.lines < tidyFrom || live*4 > f.list.lines*3) {
@@ -354,7 +357,7 @@ func (f *Folder) writeMarkLocked(ctx context.Context) error {
 
 // known makes a message of a record of the uid list and its places.
 func (f *Folder) known(r uidRecord, p *presence) newMessage {
-	at := p.places[0]
+	at := p.first()
 	m := newMessage{uid: r.uid, name: at.name, flags: flagsOf(at.name), size: -1, ino: p.ino, extra: f.more.claim(r.base)}
 	if w, ok := r.field('W'); ok {
 		m.size = parseSize(w)

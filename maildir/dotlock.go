@@ -36,7 +36,7 @@ type dotlock struct {
 	by   *locker
 	dir  *dir
 	name string   // of the lock file
-	file *os.File // has a flock, which ends with the process
+	file *os.File // has a flock, which ends with the process; nil: see lockOrNone
 	id   fileID
 }
 
@@ -192,12 +192,31 @@ func (l *locker) stale(d *dir, f *os.File, fi fs.FileInfo, guarded string) bool 
 	return err != nil || l.clock().Sub(g.ModTime()) >= lockStale
 }
 
+// lockOrNone is lock, but on a disk so full that the lock's file cannot be made it gives a lock that keeps
+// only this process's goroutines out. As long as the disk is full nobody else can make the file either.
+func (l *locker) lockOrNone(ctx context.Context, d *dir, guarded string) (*dotlock, error) {
+	k, err := l.lock(ctx, d, guarded)
+	if !errors.Is(err, ErrNoSpace) {
+		return k, err
+	}
+	key := heldLock{d.id, guarded + lockSuffix}
+	if !l.hold(key) {
+		return nil, err
+	}
+	return &dotlock{by: l, dir: d, name: key.name}, nil
+}
+
+// none tells that there is no lock file.
+func (k *dotlock) none() bool { return k.file == nil }
+
 // unlock releases the lock, unless somebody broke it meanwhile.
 func (k *dotlock) unlock() {
-	fi, err := k.dir.stat(k.name)
-	if err == nil && stampOf(fi).fileID == k.id {
-		k.dir.remove(k.name)
+	if !k.none() {
+		fi, err := k.dir.stat(k.name)
+		if err == nil && stampOf(fi).fileID == k.id {
+			k.dir.remove(k.name)
+		}
+		k.file.Close()
 	}
-	k.file.Close()
 	k.by.release(heldLock{k.dir.id, k.name})
 }

@@ -78,6 +78,7 @@ type Folder struct {
 	gone      bool
 	writable  bool
 	sticky    bool
+	lockless  bool   // the list's lock that was taken last is none: the list must not be written
 	saidError string // the last failure logged, so that a lasting one is logged once
 }
 
@@ -116,8 +117,19 @@ func (p *presence) set(at place, present bool) {
 	}
 }
 
+// first is the place of the message itself, should there be a second file of its base: a copy put back
+// comes to new/, while clients know the one in cur/.
+func (p *presence) first() place {
+	for _, at := range p.places {
+		if at.dir == inCur {
+			return at
+		}
+	}
+	return p.places[0]
+}
+
 // listName is what the uid list calls it.
-func (p *presence) listName() string { return fullBase(p.places[0].name) }
+func (p *presence) listName() string { return fullBase(p.first().name) }
 
 func newFolder(t *Tree, name, dirName string) *Folder {
 	f := &Folder{

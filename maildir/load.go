@@ -70,17 +70,33 @@ func (f *Folder) loadLocked(ctx context.Context) error {
 	}
 	if files != nil {
 		f.lateWatch = f.store.watch != nil
-		return f.adoptLocked(ctx, files, past)
+	} else {
+		f.watched.Store(f.watch())
+		if files, err = f.readFiles(ctx); err != nil {
+			return err
+		}
 	}
-	f.watched.Store(f.watch())
-	if files, err = f.readFiles(ctx); err != nil {
-		return err
+	err = f.adoptLocked(ctx, files, past)
+	if f.lockless {
+		f.list.stamp = stamp{} // read without the lock: it must be read again with it
 	}
-	return f.adoptLocked(ctx, files, past)
+	return err
 }
 
+// lockList takes the uid list's lock. A full disk keeps nobody from deleting mail: where the lock cannot be made for
+// want of space, files may be renamed and removed, which are single steps, but the list is left alone.
 func (f *Folder) lockList(ctx context.Context) (*dotlock, error) {
-	return f.store.lock.lock(ctx, f.home, uidlistName)
+	lock, err := f.store.lock.lockOrNone(ctx, f.home, uidlistName)
+	f.lockless = err == nil && lock.none()
+	return lock, err
+}
+
+// listWritable tells whether the lock that is held is one under which the list may be written.
+func (f *Folder) listWritable() error {
+	if f.lockless {
+		return fmt.Errorf("lock %s: %w", uidlistName, ErrNoSpace)
+	}
+	return nil
 }
 
 // openDirs opens the folder's directories; missing ones are made.

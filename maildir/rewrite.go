@@ -11,6 +11,9 @@ func (f *Folder) addLocked(m newMessage) {
 // rewriteListLocked writes the whole list: the records of all messages, with
 // what other programs noted about them, and more. The caller holds the lock.
 func (f *Folder) rewriteListLocked(more []uidRecord) error {
+	if err := f.listWritable(); err != nil {
+		return err
+	}
 	notes := f.notesInList()
 	listed := make(map[string]bool)
 	if len(f.adopted) > 0 {
