@@ -5,6 +5,7 @@ package crash
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -17,7 +18,7 @@ func TestError(t *testing.T) {
 			var n count
 			inParallel(stepsOver(t, anyCall), func(k int) bool {
 				at := nth(k, anyCall)
-				return fails(t, &n, false, func(c call) (fate, syscall.Errno) {
+				return fails(t, &n, false, false, func(c call) (fate, syscall.Errno) {
 					if at(c) {
 						return refuse, errno
 					}
@@ -31,7 +32,7 @@ func TestError(t *testing.T) {
 		var n count
 		inParallel(stepsOver(t, canTear), func(k int) bool {
 			at, torn := nth(k, canTear), ""
-			return fails(t, &n, false, func(c call) (fate, syscall.Errno) {
+			return fails(t, &n, false, false, func(c call) (fate, syscall.Errno) {
 				switch {
 				case at(c):
 					torn = c.path
@@ -64,7 +65,7 @@ func TestLastingError(t *testing.T) {
 			var n count
 			inParallel(stepsOver(t, kind.some), func(k int) bool {
 				at, began := nth(k, kind.some), false
-				return fails(t, &n, kind.stuck, func(c call) (fate, syscall.Errno) {
+				return fails(t, &n, kind.stuck, kind.name == "full", func(c call) (fate, syscall.Errno) {
 					if began = began || at(c); began && kind.some(c) {
 						return refuse, kind.errno
 					}
@@ -86,9 +87,17 @@ func errnoName(e syscall.Errno) string {
 	return map[syscall.Errno]string{syscall.ENOSPC: "ENOSPC", syscall.EIO: "EIO", syscall.EDQUOT: "EDQUOT"}[e]
 }
 
+// deletes tells whether a refused command is one that deletes mail, or must come before that. A mailbox that never
+// was opened has no UIDVALIDITY yet, and cannot get one.
+func deletes(refused string) bool {
+	return strings.Contains(refused, "UID EXPUNGE") || strings.Contains(refused, `+FLAGS (\\Deleted)`) ||
+		strings.Contains(refused, "SELECT INBOX (QRESYNC") || strings.Contains(refused, "DELE ") || strings.HasPrefix(refused, "QUIT")
+}
+
 // fails runs the case in which calls fail as f says; more is false when none did. When the script is
-// through, nothing fails any more. stuck tells that removing fails, too, so that nothing can be withdrawn.
-func fails(t *testing.T, n *count, stuck bool, f fates) (more bool) {
+// through, nothing fails any more. stuck tells that removing fails, too, so that nothing can be withdrawn; full,
+// that it is room only that is missing.
+func fails(t *testing.T, n *count, stuck, full bool, f fates) (more bool) {
 	over := false // guarded by the tracer's mu
 	var c *trial
 	c, err := newTrialIn(fates(func(x call) (fate, syscall.Errno) {
@@ -132,6 +141,11 @@ func fails(t *testing.T, n *count, stuck bool, f fates) (more bool) {
 		return false
 	}
 	n.cases.Add(1)
+	for _, r := range c.s.refused {
+		if full && deletes(r) {
+			wrong = append(wrong, "a full disk kept mail from being deleted: "+r)
+		}
+	}
 	wrong = append(append(c.s.strange, wrong...), c.recheck(c.s.ledger)...)
 	for _, w := range wrong {
 		t.Errorf("%s: %s; refused %q", c.where(), w, c.s.refused)

@@ -25,7 +25,12 @@ type worn struct {
 
 func newWorn(t *testing.T) *worn {
 	t.Helper()
-	st, err := newSite(scratch(t))
+	return newWornIn(t, scratch(t))
+}
+
+func newWornIn(t *testing.T, dir string) *worn {
+	t.Helper()
+	st, err := newSite(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
