@@ -20,7 +20,8 @@ type fetchCommand struct {
 	vanished     bool
 
 	// What the items need, so that no file is opened for FLAGS alone.
-	needDate, needSize, needFile, setSeen, tellUID, tellFlags, tellModSeq bool
+	needDate, needSize, needRecord, needText, needParts bool
+	setSeen, tellUID, tellFlags, tellModSeq             bool
 }
 
 type itemKind int
@@ -48,6 +49,7 @@ type fetchItem struct {
 	spec   message.Spec
 	fields []string
 	not    bool
+	set    *message.FieldSet // the fields, where a record may have them
 
 	partial   bool
 	from, max uint64
@@ -317,10 +319,16 @@ func (cmd *fetchCommand) add(item fetchItem) bool {
 	return true
 }
 
+// whole tells whether all of the message is asked for, for which it need not be parsed.
+func (item *fetchItem) whole() bool {
+	return item.kind == itemSection && item.path == nil && item.spec == message.Whole && !item.partial
+}
+
 // plan finds out what the items need.
 func (cmd *fetchCommand) plan() {
 	for i := range cmd.items {
-		switch cmd.items[i].kind {
+		item := &cmd.items[i]
+		switch item.kind {
 		case itemUID:
 			cmd.tellUID = true
 		case itemFlags:
@@ -331,8 +339,21 @@ func (cmd *fetchCommand) plan() {
 			cmd.needDate = true
 		case itemSize:
 			cmd.needSize = true
+		case itemEnvelope, itemBody, itemBodyStructure:
+			cmd.needRecord = true
+		case itemFields:
+			if item.path == nil && !item.not {
+				item.set = message.NewFieldSet(item.fields)
+				cmd.needRecord = true
+			} else {
+				cmd.needParts = true
+			}
 		default:
-			cmd.needFile = true
+			if item.whole() {
+				cmd.needText = true
+			} else {
+				cmd.needParts = true
+			}
 		}
 	}
 }

@@ -3,7 +3,6 @@ package imapd
 import (
 	"slices"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding"
@@ -270,11 +269,4 @@ func dearest(list []searchKey) cost {
 		c = max(c, k.cost)
 	}
 	return c
-}
-
-// day is a date without its time and its zone, which the date keys disregard
-// (RFC 9051 section 6.4.4).
-func day(t time.Time) time.Time {
-	y, m, d := t.Date()
-	return time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
 }

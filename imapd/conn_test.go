@@ -309,7 +309,7 @@ func TestFetchPlan(t *testing.T) {
 		if !cmd.parse(p) {
 			t.Fatal(items, d.Err())
 		}
-		if got := [3]bool{cmd.needDate, cmd.needSize, cmd.needFile}; got != want {
+		if got := [3]bool{cmd.needDate, cmd.needSize, cmd.needRecord || cmd.needText || cmd.needParts}; got != want {
 			t.Errorf("%s needs %v, want %v", items, got, want)
 		}
 	}

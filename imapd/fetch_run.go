@@ -36,7 +36,8 @@ func (cmd *fetchCommand) run(c *conn) error {
 		}
 		c.tellVanishedEarlier(*cmd.changedSince, known, 0)
 	}
-	f := &fetching{cmd: cmd, c: c, cur: sel.mbox.Current()}
+	f := &fetching{cmd: cmd, c: c, cur: sel.mbox.Current(), rd: sel.mbox.Read(c.ctx)}
+	defer f.rd.Close()
 	if cmd.tellFlags && f.cur != sel.told {
 		c.tellKeywords(f.cur)
 	}
@@ -75,11 +76,16 @@ type fetching struct {
 	cur    *account.Snapshot // newest, for flags; numbers are those of told
 	failed error             // what stopped some message, told at the end
 
+	rd *account.Reading
+
 	// of the message under way
+	rec    message.Record
 	msg    *account.Message
 	parsed *message.Message
 	date   time.Time
 	size   int64
+
+	scratch []byte
 }
 
 // batch sets \Seen where it is missing, then tells the messages with their new
@@ -129,8 +135,6 @@ func (f *fetching) one(i int, flags bool) error {
 		}
 		return nil
 	}
-	defer f.close()
-
 	s, j := sel.latest(f.cur, i)
 	c.count.fetched++
 	c.enc.Raw("* ").Num(uint64(i + 1)).Raw(" FETCH (")
@@ -170,26 +174,54 @@ func (f *fetching) newFlags(s *account.Snapshot, j int, changed bool) {
 }
 
 // open gets what the items need of message i.
-func (f *fetching) open(i int) error {
-	sel := f.c.sel
-	var err error
-	switch {
-	case f.cmd.needSize:
-		f.date, f.size, err = sel.mbox.Info(f.c.ctx, sel.told, i)
-	case f.cmd.needDate:
-		f.date, err = sel.mbox.Date(f.c.ctx, sel.told, i)
+func (f *fetching) open(i int) (err error) {
+	cmd := f.cmd
+	f.rec, f.msg, f.parsed = nil, nil, nil
+	f.rd.Seek(f.c.sel.told, i)
+	if cmd.needRecord {
+		if f.rec, err = f.rd.Record(); err != nil {
+			return err
+		}
 	}
-	if err != nil {
+	if cmd.needText {
+		if f.msg, err = f.rd.File(); err != nil {
+			return err
+		}
+	}
+	if cmd.needParts || f.needsParts() {
+		if err := f.openParts(); err != nil {
+			return err
+		}
+	}
+	if cmd.needSize {
+		if f.size, err = f.rd.Size(); err != nil {
+			return err
+		}
+	}
+	if cmd.needDate {
+		f.date, err = f.rd.Date()
+	}
+	return err
+}
+
+// needsParts tells whether this message must be taken apart though most need not.
+func (f *fetching) needsParts() bool {
+	if f.cmd.needText && f.msg.Text() == nil {
+		return true
+	}
+	for k := range f.cmd.items {
+		if set := f.cmd.items[k].set; set != nil && !f.rec.Has(set) {
+			return true
+		}
+	}
+	return false
+}
+
+func (f *fetching) openParts() (err error) {
+	if f.parsed, err = f.rd.Structure(); err != nil {
 		return err
 	}
-	if !f.cmd.needFile {
-		return nil
-	}
-	if f.msg, err = sel.mbox.Message(f.c.ctx, sel.told, i); err != nil {
-		return err
-	}
-	if f.parsed, err = f.msg.Structure(); err != nil {
-		f.close()
+	if f.msg, err = f.rd.File(); err != nil {
 		return err
 	}
 	for k := range f.cmd.items {
@@ -201,18 +233,10 @@ func (f *fetching) open(i int) error {
 			continue
 		}
 		if _, err := message.OpenDecoded(f.msg, f.parsed, item.path); err != nil {
-			f.close()
 			return err
 		}
 	}
 	return nil
-}
-
-func (f *fetching) close() {
-	if f.msg != nil {
-		_ = f.msg.Close()
-		f.msg, f.parsed = nil, nil
-	}
 }
 
 // broken ends the connection: a literal was announced and cannot be kept, or
@@ -232,6 +256,10 @@ func (f *fetching) item(item *fetchItem, s *account.Snapshot, j int) error {
 		f.c.writeFlags(s, j)
 		return nil
 	case itemSection:
+		if text := f.text(item); text != nil {
+			f.whole(item, text)
+			return nil
+		}
 		section, ok := f.parsed.Section(item.path, item.spec)
 		if !ok {
 			return f.absent(item)
@@ -253,11 +281,11 @@ func (f *fetching) item(item *fetchItem, s *account.Snapshot, j int) error {
 	case itemSize:
 		e.Num(uint64(f.size))
 	case itemEnvelope:
-		e.Append(f.parsed.AppendEnvelope)
+		e.Bytes(f.rec.Envelope())
 	case itemBody:
-		e.Append(f.parsed.AppendBody)
+		e.Bytes(f.rec.Body())
 	case itemBodyStructure:
-		e.Append(f.parsed.AppendBodyStructure)
+		e.Bytes(f.rec.BodyStructure())
 	case itemBinarySize:
 		size, _, err := f.measure(item)
 		if err != nil {
@@ -287,6 +315,26 @@ func (f *fetching) absent(item *fetchItem) error {
 	return f.c.enc.Err()
 }
 
+// text gives the octets of a message that need not be parsed to be sent, else nil.
+func (f *fetching) text(item *fetchItem) []byte {
+	if !item.whole() {
+		return nil
+	}
+	return f.msg.Text()
+}
+
+// whole writes a message that is in memory.
+func (f *fetching) whole(item *fetchItem, text []byte) {
+	const piece = 16 << 10 // as much as goes into the encoder's buffer without growing it
+	e := f.c.enc
+	e.Raw(item.label).SP().Literal(message.WireSize(text))
+	for last := byte(0); len(text) > 0; {
+		n := min(len(text), piece)
+		e.Append(func(dst []byte) []byte { return message.AppendWire(dst, text[:n], last) })
+		last, text = text[n-1], text[n:]
+	}
+}
+
 // stream writes a section as a literal, from the file through the encoder's
 // buffer.
 func (f *fetching) stream(item *fetchItem, section message.Section) error {
@@ -306,6 +354,10 @@ func (f *fetching) stream(item *fetchItem, section message.Section) error {
 
 func (f *fetching) fields(item *fetchItem) error {
 	e := f.c.enc
+	if item.set != nil && f.rec.Has(item.set) {
+		f.fromRecord(item)
+		return nil
+	}
 	section, ok := f.parsed.Section(item.path, message.Header)
 	if !ok {
 		return f.absent(item)
@@ -317,6 +369,13 @@ func (f *fetching) fields(item *fetchItem) error {
 	from, n := item.window(int64(len(text)))
 	e.Raw(item.label).SP().Literal(n).Bytes(text[from : from+n])
 	return nil
+}
+
+// fromRecord writes header fields that are at hand.
+func (f *fetching) fromRecord(item *fetchItem) {
+	f.scratch, _ = f.rec.AppendFields(f.scratch[:0], item.set)
+	from, n := item.window(int64(len(f.scratch)))
+	f.c.enc.Raw(item.label).SP().Literal(n).Bytes(f.scratch[from : from+n])
 }
 
 // measure reads a decoded part to its end: its size, and whether it holds NUL.

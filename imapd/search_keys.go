@@ -31,12 +31,12 @@ func init() { // not in the declaration: OR and NOT refer back to the map
 		"OLD":        negated(isRecent),
 		"NEW":        isNew,
 
-		"BEFORE":     arrived(func(d, want time.Time) bool { return d.Before(want) }),
-		"ON":         arrived(time.Time.Equal),
-		"SINCE":      arrived(func(d, want time.Time) bool { return !d.Before(want) }),
-		"SENTBEFORE": sent(func(d, want time.Time) bool { return d.Before(want) }),
-		"SENTON":     sent(time.Time.Equal),
-		"SENTSINCE":  sent(func(d, want time.Time) bool { return !d.Before(want) }),
+		"BEFORE":     arrived(before),
+		"ON":         arrived(on),
+		"SINCE":      arrived(since),
+		"SENTBEFORE": sent(before),
+		"SENTON":     sent(on),
+		"SENTSINCE":  sent(since),
 		"LARGER":     sized(func(size, n int64) bool { return size > n }),
 		"SMALLER":    sized(func(size, n int64) bool { return size < n }),
 
@@ -106,33 +106,45 @@ func isNew(sp *searchParser) (searchKey, bool) {
 	return and([]searchKey{recent, not(seen)}), true
 }
 
-func arrived(test func(d, want time.Time) bool) func(*searchParser) (searchKey, bool) {
+// arrived tests INTERNALDATE by the day.
+func arrived(test func(d, want int32) bool) func(*searchParser) (searchKey, bool) {
 	return func(sp *searchParser) (searchKey, bool) {
 		var want time.Time
 		if !sp.SP() || !sp.Date(&want) {
 			return searchKey{}, false
 		}
+		day := dayOf(want)
 		return searchKey{costInfo, func(m *candidate) (bool, error) {
-			date, err := m.arrival()
-			return err == nil && test(day(date), want), err
+			n, err := m.read().DateNano()
+			return err == nil && test(dayOf(time.Unix(0, n)), day), err
 		}}, true
 	}
 }
 
-func sent(test func(d, want time.Time) bool) func(*searchParser) (searchKey, bool) {
+// sent tests the Date field likewise; a message without one matches none.
+func sent(test func(d, want int32) bool) func(*searchParser) (searchKey, bool) {
 	return func(sp *searchParser) (searchKey, bool) {
 		var want time.Time
 		if !sp.SP() || !sp.Date(&want) {
 			return searchKey{}, false
 		}
+		day := dayOf(want)
 		return searchKey{costHeader, func(m *candidate) (bool, error) {
-			if err := m.open(); err != nil {
-				return false, err
-			}
-			date, ok := m.parsed.SentDate()
-			return ok && test(day(date), want), nil
+			d, err := m.read().SentDay()
+			return err == nil && d != message.NoDay && test(d, day), err
 		}}, true
 	}
+}
+
+func before(d, want int32) bool { return d < want }
+func on(d, want int32) bool     { return d == want }
+func since(d, want int32) bool  { return d >= want }
+
+// dayOf is a date without its time and its zone, which the date keys disregard
+// (RFC 9051 section 6.4.4), in days since 1970.
+func dayOf(t time.Time) int32 {
+	_, east := t.Zone()
+	return message.Day(t.Unix() + int64(east))
 }
 
 func sized(test func(size, n int64) bool) func(*searchParser) (searchKey, bool) {
@@ -142,7 +154,7 @@ func sized(test func(size, n int64) bool) func(*searchParser) (searchKey, bool) 
 			return searchKey{}, false
 		}
 		return searchKey{costInfo, func(m *candidate) (bool, error) {
-			size, err := m.size()
+			size, err := m.read().Size()
 			return err == nil && test(size, int64(n)), err
 		}}, true
 	}
@@ -167,12 +179,20 @@ func inNamedHeader(sp *searchParser) (searchKey, bool) {
 }
 
 func headerKey(field, text string) searchKey {
-	needle := message.NewNeedle(text)
+	needle, set := message.NewNeedle(text), message.NewFieldSet([]string{field})
 	return searchKey{costHeader, func(m *candidate) (bool, error) {
-		if err := m.open(); err != nil {
+		rec, err := m.read().Record()
+		if err != nil {
 			return false, err
 		}
-		return m.parsed.SearchHeader(m.msg, field, needle)
+		if found, known := rec.SearchHeader(set, needle); known {
+			return found, nil
+		}
+		parsed, msg, err := m.parts()
+		if err != nil {
+			return false, err
+		}
+		return parsed.SearchHeader(msg, field, needle)
 	}}
 }
 
@@ -187,10 +207,11 @@ func inText(search func(*message.Message, readerAt, *message.Needle) (bool, erro
 		}
 		needle := message.NewNeedle(text)
 		return searchKey{costBody, func(m *candidate) (bool, error) {
-			if err := m.open(); err != nil {
+			parsed, msg, err := m.parts()
+			if err != nil {
 				return false, err
 			}
-			return search(m.parsed, m.msg, needle)
+			return search(parsed, msg, needle)
 		}}, true
 	}
 }

@@ -3,7 +3,6 @@ package imapd
 import (
 	"errors"
 	"io"
-	"time"
 
 	"postroom/imapd/wire"
 	"postroom/internal/account"
@@ -12,42 +11,33 @@ import (
 
 type readerAt = io.ReaderAt
 
-// candidate is a message under test; its file is opened once.
+// candidate is the message under test. What it needs is read when a key first asks for it.
 type candidate struct {
-	c   *conn
 	sel *selection
 	i   int               // position in told
 	s   *account.Snapshot // where its flags are
 	j   int
-
-	msg    *account.Message
-	parsed *message.Message
+	rd  *account.Reading
+	at  bool // rd is at this message
 }
 
-func (m *candidate) arrival() (time.Time, error) { return m.sel.mbox.Date(m.c.ctx, m.sel.told, m.i) }
-
-func (m *candidate) size() (int64, error) {
-	_, size, err := m.sel.mbox.Info(m.c.ctx, m.sel.told, m.i)
-	return size, err
-}
-
-func (m *candidate) open() error {
-	if m.parsed != nil {
-		return nil
+// read gives what the message is read with.
+func (m *candidate) read() *account.Reading {
+	if !m.at {
+		m.at = true
+		m.rd.Seek(m.sel.told, m.i)
 	}
-	msg, err := m.sel.mbox.Message(m.c.ctx, m.sel.told, m.i)
+	return m.rd
+}
+
+// parts gives the message's structure and its file.
+func (m *candidate) parts() (*message.Message, *account.Message, error) {
+	parsed, err := m.read().Structure()
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	m.msg = msg
-	m.parsed, err = msg.Structure()
-	return err
-}
-
-func (m *candidate) close() {
-	if m.msg != nil {
-		_ = m.msg.Close()
-	}
+	msg, err := m.rd.File()
+	return parsed, msg, err
 }
 
 // found is the result: positions in told, and what the options derive.
@@ -107,6 +97,8 @@ func (cmd *searchCommand) search(c *conn) (*found, error) {
 	f := new(found)
 	sel := c.sel
 	cur := sel.mbox.Current()
+	m := candidate{sel: sel, rd: sel.mbox.Read(c.ctx)}
+	defer m.rd.Close()
 	firstOnly := cmd.extended && cmd.min && !cmd.max && !cmd.all && !cmd.count && !cmd.needModSeq
 	for i := range sel.told.Len() {
 		if i%256 == 0 || cmd.key.cost > costFlags {
@@ -114,10 +106,9 @@ func (cmd *searchCommand) search(c *conn) (*found, error) {
 				return nil, err
 			}
 		}
-		m := candidate{c: c, sel: sel, i: i}
+		m.i, m.at = i, false
 		m.s, m.j = sel.latest(cur, i)
 		ok, err := cmd.key.match(&m)
-		m.close()
 		switch {
 		case err == nil:
 		case errors.Is(err, account.ErrExpunged): // gone: it matches nothing

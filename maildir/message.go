@@ -6,72 +6,106 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
+	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"postroom/internal/message"
 )
 
 // Message is an open message file. It reads the same octets however often the
-// file is renamed meanwhile. Close it.
+// file is renamed meanwhile. Close it. It is not for concurrent use.
 type Message struct {
-	folder *Folder
-	uid    uint32
-	file   *os.File
-	id     fileID
-	size   int64
-	date   time.Time
+	dev  uint64
+	key  cacheKey
+	fd   int     // -1 when all of it is in text
+	text []byte  // the whole file, if it is small; else nil
+	hold *[]byte // text's, from texts
 }
+
+// maxText is how large a file may be to be read whole when it is opened.
+const maxText = 128 << 10
+
+var texts = sync.Pool{New: func() any { b := make([]byte, maxText); return &b }}
 
 // Open opens a message for reading, finding it again if it was renamed. ErrExpunged if
 // it is gone.
 func (f *Folder) Open(ctx context.Context, uid uint32) (*Message, error) {
+	m := new(Message)
+	if err := f.open(ctx, m, uid); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func (f *Folder) open(ctx context.Context, m *Message, uid uint32) error {
 	for range locateTries {
 		snap := f.Snapshot()
 		i, ok := snap.Find(uid)
 		if !ok {
-			return nil, fmt.Errorf("UID %d: %w", uid, ErrExpunged)
+			return fmt.Errorf("UID %d: %w", uid, ErrExpunged)
 		}
 		c, r := snap.at(i)
-		at := place{inCur, c.name(r)}
-		if c.recs[r].flags&flagNew != 0 {
-			at.dir = inNew
-		}
-		file, err := f.dirOf(at.dir).open(at.name)
+		at := c.place(r)
+		var st unix.Stat_t
+		fd, err := f.dirOf(at.dir).openMessage(at.name, &st)
 		if err == nil {
-			fi, err := file.Stat()
-			if err != nil {
-				file.Close()
-				return nil, wrapSys("stat", at.name, err)
-			}
-			if !c.facts[r].seen(fi) {
-				file.Close()
+			if !c.learn(r, &st) {
+				closeMessage(fd)
 				if err := f.replaced(ctx, uid); err != nil {
-					return nil, err
+					return err
 				}
-				return nil, fmt.Errorf("UID %d: its file was changed: %w", uid, ErrExpunged)
+				return fmt.Errorf("UID %d: its file was changed: %w", uid, ErrExpunged)
 			}
-			return &Message{folder: f, uid: uid, file: file, id: stampOf(fi).fileID, size: fi.Size(), date: fi.ModTime()}, nil
+			m.begin(fd, &st)
+			return nil
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
-			return nil, wrapSys("open", at.name, err)
+			return wrapSys("open", at.name, err)
 		}
 		if err := f.lookAgain(ctx); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return nil, fmt.Errorf("UID %d: %w: it keeps being renamed", uid, ErrBusy)
+	return fmt.Errorf("UID %d: %w: it keeps being renamed", uid, ErrBusy)
 }
 
-// seen notes a file's size and date. It is false when the size is not what it was: content is immutable, so
+// keyOf names a file's content.
+func keyOf(st *unix.Stat_t) cacheKey {
+	return cacheKey{ino: st.Ino, disk: st.Size, mtime: st.Mtim.Nano()}
+}
+
+// key gives what is known of a message's file; ok is false where something is missing.
+func (k *facts) key() (key cacheKey, ok bool) {
+	key = cacheKey{ino: k.ino.Load(), disk: k.disk.Load() - 1, mtime: k.date.Load()}
+	return key, key.ino != 0 && key.disk >= 0 && key.mtime != 0
+}
+
+// learn notes what a file is like. It is false when the size is not what it was: content is immutable, so
 // this is another message now.
-func (k *facts) seen(fi fs.FileInfo) bool {
-	if old := k.disk.Swap(fi.Size() + 1); old != 0 && old != fi.Size()+1 {
-		k.disk.Store(old)
+func (c *records) learn(i int, st *unix.Stat_t) bool {
+	k, now := &c.facts[i], keyOf(st)
+	old, known := k.key()
+	if known && old == now {
+		return true
+	}
+	if old.disk >= 0 && old.disk != now.disk {
 		return false
 	}
-	k.date.Store(fi.ModTime().UnixNano())
+	k.disk.Store(now.disk + 1)
+	k.date.Store(now.mtime)
+	k.ino.Store(now.ino)
+	c.learnt.Store(true)
 	return true
+}
+
+// learnSize notes a size with CRLF line ends.
+func (c *records) learnSize(i int, size int64) {
+	if k := &c.facts[i]; k.size.Load() != size+1 {
+		k.size.Store(size + 1)
+		c.learnt.Store(true)
+	}
 }
 
 // replaced expunges a message whose content was replaced under its name; the file is a new message.
@@ -102,81 +136,89 @@ func (f *Folder) lookAgain(ctx context.Context) error {
 	return nil
 }
 
+// begin takes over an open file; a small one is read and closed at once.
+func (m *Message) begin(fd int, st *unix.Stat_t) {
+	*m = Message{dev: st.Dev, key: keyOf(st), fd: fd, hold: m.hold}
+	if st.Size > maxText {
+		return
+	}
+	if m.hold == nil {
+		m.hold = texts.Get().(*[]byte)
+	}
+	text := (*m.hold)[:st.Size]
+	if _, err := readMessage(fd, text, 0); err != nil {
+		return // whoever reads on meets the failure
+	}
+	m.text = text
+	closeMessage(fd)
+	m.fd = -1
+}
+
+// Text is the whole file if it is small, else nil. It is valid until Close.
+func (m *Message) Text() []byte { return m.text }
+
 // ReadAt reads the file's octets as they are on disk.
-func (m *Message) ReadAt(p []byte, off int64) (int, error) { return m.file.ReadAt(p, off) }
+func (m *Message) ReadAt(p []byte, off int64) (int, error) {
+	if m.text == nil {
+		return readMessage(m.fd, p, off)
+	}
+	if off < 0 || off > int64(len(m.text)) {
+		return 0, io.EOF
+	}
+	n := copy(p, m.text[off:])
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
 
 // Size is that of the file, in octets.
-func (m *Message) Size() int64 { return m.size }
+func (m *Message) Size() int64 { return m.key.disk }
 
 // Date is the message's INTERNALDATE.
-func (m *Message) Date() time.Time { return m.date }
+func (m *Message) Date() time.Time { return unixNano(m.key.mtime) }
 
 // Close closes the file.
-func (m *Message) Close() error { return m.file.Close() }
+func (m *Message) Close() error {
+	if m.fd >= 0 {
+		closeMessage(m.fd)
+	}
+	if m.hold != nil {
+		texts.Put(m.hold)
+	}
+	*m = Message{fd: -1}
+	return nil
+}
 
-// Structure gives what one pass over the message finds, from memory if it was
-// parsed before.
-func (m *Message) Structure() (*message.Message, error) {
-	key := parsedKey{m.id, m.size, m.date.UnixNano()}
-	if p := m.folder.store.parsed.get(key); p != nil {
-		return p, nil
+// wireSize counts the octets with CRLF line ends.
+func (m *Message) wireSize() (int64, error) {
+	if m.text != nil {
+		return message.WireSize(m.text), nil
 	}
-	p, err := message.Parse(io.NewSectionReader(m.file, 0, m.size))
+	p, err := message.Parse(io.NewSectionReader(m, 0, m.key.disk))
 	if err != nil {
-		return nil, wrapSys("read", m.file.Name(), err)
+		return 0, wrapSys("read", "a message", err)
 	}
-	m.folder.store.parsed.put(key, p)
-	m.folder.learnSize(m.uid, p.Size)
-	return p, nil
+	return p.Size, nil
 }
 
 // Info gives a message's INTERNALDATE and its RFC822.SIZE, the octets with
 // CRLF line ends. The file is opened only if nothing else tells them.
 func (f *Folder) Info(ctx context.Context, uid uint32, wantSize bool) (date time.Time, size int64, err error) {
+	rd := f.NewReading(ctx)
+	defer rd.Close()
 	snap := f.Snapshot()
 	i, ok := snap.Find(uid)
 	if !ok {
 		return time.Time{}, 0, fmt.Errorf("UID %d: %w", uid, ErrExpunged)
 	}
-	c, r := snap.at(i)
-	known := &c.facts[r]
-	if d, s := known.date.Load(), known.size.Load(); d != 0 && (s != 0 || !wantSize) {
-		return unixNano(d), s - 1, nil
-	}
-	name := c.name(r)
-	dir := f.cur
-	if c.recs[r].flags&flagNew != 0 {
-		dir = f.new
-	}
-	if fi, err := dir.stat(name); err == nil && known.seen(fi) {
-		s, w := sizeField(name, 'S'), sizeField(name, 'W')
-		if w >= fi.Size() && (s < 0 || s == fi.Size()) {
-			known.size.Store(w + 1)
-		}
-		if n := known.size.Load(); n != 0 || !wantSize {
-			return fi.ModTime(), n - 1, nil
+	rd.Seek(snap, i)
+	size = -1
+	if wantSize {
+		if size, err = rd.Size(); err != nil {
+			return time.Time{}, 0, err
 		}
 	}
-	m, err := f.Open(ctx, uid)
-	if err != nil {
-		return time.Time{}, 0, err
-	}
-	defer m.Close()
-	if !wantSize {
-		return m.Date(), -1, nil
-	}
-	p, err := m.Structure()
-	if err != nil {
-		return time.Time{}, 0, err
-	}
-	return m.Date(), p.Size, nil
-}
-
-// learnSize keeps a size that parsing found.
-func (f *Folder) learnSize(uid uint32, size int64) {
-	snap := f.Snapshot()
-	if i, ok := snap.Find(uid); ok {
-		c, r := snap.at(i)
-		c.facts[r].size.Store(size + 1)
-	}
+	date, err = rd.Date()
+	return date, size, err
 }

@@ -7,8 +7,9 @@ import (
 	"postroom/internal/message"
 )
 
-// maxParsed is how many parsed messages are kept in memory.
-const maxParsed = 4096
+// maxParsed is how many large messages' structures are kept in memory; those of all others are in the
+// folders' caches.
+const maxParsed = 64
 
 // parsedKey names the content of a message: a restored or replaced file is
 // parsed again.

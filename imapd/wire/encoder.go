@@ -8,7 +8,8 @@ import (
 )
 
 const (
-	writeSize = 32 << 10 // a TLS record is 16 KiB; two fill one write
+	writeSize = 64 << 10 // of a buffer: a TLS record is 16 KiB, several fill one write
+	writeFrom = 44 << 10 // octets that are written before more is gathered
 )
 
 var buffers = sync.Pool{New: func() any {
@@ -42,7 +43,7 @@ func (e *Encoder) Total() int64 { return e.total }
 func (e *Encoder) b() *[]byte {
 	if e.buf == nil {
 		e.buf = buffers.Get().(*[]byte)
-	} else if len(*e.buf) >= writeSize/2 {
+	} else if len(*e.buf) >= writeFrom {
 		e.write()
 	}
 	return e.buf

@@ -26,8 +26,7 @@ type Record []byte
 
 const (
 	recordHead = 60
-	maxRecord  = 256 << 10 // octets; what needs more is parsed each time
-	maxDateAge = 1 << 48   // seconds; no year of four digits is as far from 1970
+	maxDateAge = 1 << 48 // seconds; no year of four digits is as far from 1970
 )
 
 // Bits of a record.
@@ -40,10 +39,12 @@ const (
 // errRecord says that octets are no record.
 var errRecord = errors.New("message: not a record")
 
-// AppendRecord appends the record of a message whose octets src holds; ok is false,
-// and nothing appended, for a message that is too large to be worth it. The
-// only errors are src's.
-func AppendRecord(dst []byte, m *Message, src io.ReaderAt) (out []byte, ok bool, err error) {
+// RecordVersion is raised when records, or the answers in them, change: older ones are of no use then.
+const RecordVersion = 1
+
+// AppendRecord appends the record of a message whose octets src holds. The
+// only errors are src's; nothing is appended then.
+func AppendRecord(dst []byte, m *Message, src io.ReaderAt) ([]byte, error) {
 	start := len(dst)
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(m.RawSize))
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(m.Size))
@@ -62,15 +63,13 @@ func AppendRecord(dst []byte, m *Message, src io.ReaderAt) (out []byte, ok bool,
 	lens := [5]int{}
 	for i, add := range []func([]byte) []byte{m.AppendEnvelope, m.AppendBodyStructure, m.AppendBody, m.appendParts} {
 		n := len(dst)
-		if dst = add(dst); len(dst)-start > maxRecord {
-			return dst[:start], false, nil
-		}
+		dst = add(dst)
 		lens[i] = len(dst) - n
 	}
 	n := len(dst)
 	dst, missing, whole, err := appendKept(dst, m, src)
 	if err != nil {
-		return dst[:start], false, err
+		return dst[:start], err
 	}
 	if lens[4] = len(dst) - n; whole {
 		bits |= recordWhole
@@ -81,13 +80,13 @@ func AppendRecord(dst []byte, m *Message, src io.ReaderAt) (out []byte, ok bool,
 	for i, n := range lens {
 		binary.LittleEndian.PutUint32(head[40+4*i:], uint32(n))
 	}
-	return dst, true, nil
+	return dst, nil
 }
 
 // ParseRecord checks that b is a record; numbers in it lead nowhere outside of it.
 func ParseRecord(b []byte) (Record, error) {
 	r := Record(b)
-	if len(b) < recordHead || len(b) > maxRecord+recordHead+maxKeptHead {
+	if len(b) < recordHead {
 		return nil, errRecord
 	}
 	if r.RawSize() < 0 || r.Size() < r.RawSize() || r.Size()/2 > r.RawSize() {

@@ -17,7 +17,7 @@ const (
 // keptNames are the fields that clients ask for when they list a mailbox, in
 // the order of their bits in a record: mail programs' own lists (Thunderbird,
 // Outlook, Apple Mail, K-9, Delta Chat, mutt, Roundcube, SquirrelMail, Geary) and what
-// people search. A new name goes to the end, and the version of the file of records is raised.
+// people search. Whoever changes them raises RecordVersion.
 var keptNames = [...]string{
 	"date", "subject", "from", "sender", "reply-to", "to", "cc", "bcc",
 	"in-reply-to", "message-id", "references", "mime-version", "content-type",
@@ -137,15 +137,15 @@ func NewFieldSet(names []string) *FieldSet {
 	return s
 }
 
-// has tells whether all of the fields, as far as the message has them, are in the record.
-func (r Record) has(s *FieldSet) bool {
+// Has tells whether all of the fields, as far as the message has them, are in the record.
+func (r Record) Has(s *FieldSet) bool {
 	return r.bits()&recordWhole != 0 || s.kept && r.u64(32)&s.bits == 0
 }
 
 // AppendFields appends what HeaderFields gives of the message's header for the fields of the set; false if
 // the record does not have them.
 func (r Record) AppendFields(dst []byte, s *FieldSet) ([]byte, bool) {
-	if !r.has(s) {
+	if !r.Has(s) {
 		return dst, false
 	}
 	match := false
@@ -168,7 +168,7 @@ func (r Record) AppendFields(dst []byte, s *FieldSet) ([]byte, bool) {
 
 // SearchHeader is Message.SearchHeader answered by the record; known is false where it cannot be.
 func (r Record) SearchHeader(s *FieldSet, n *Needle) (found, known bool) {
-	if !r.has(s) {
+	if !r.Has(s) {
 		return false, false
 	}
 	found, _ = searchFields(func(f func([]byte, bool) bool) error { eachLine(r.blob(4), f); return nil }, s.names[0], n)

@@ -1,0 +1,282 @@
+package maildir
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"postroom/internal/message"
+)
+
+// Reading looks at one message after another, as a command does: with what is known of them in memory, with what the
+// cache keeps of them, and only if neither will do by opening their files. What it gives is valid until the next Seek or
+// Close. It is not for concurrent use; it wants Close.
+type Reading struct {
+	ctx    context.Context
+	folder *Folder
+	win    window
+	batch  batch // records that the cache lacks
+	ready  bool  // the cache was refreshed
+	src    bytes.Reader
+
+	// of the message at hand
+	uid    uint32
+	snap   *Snapshot // in which it is message i
+	i      int
+	rec    message.Record
+	msg    Message
+	opened bool
+	parsed *message.Message
+}
+
+// NewReading begins; the context bounds the waiting for files that are being renamed.
+func (f *Folder) NewReading(ctx context.Context) *Reading {
+	return &Reading{ctx: ctx, folder: f, msg: Message{fd: -1}}
+}
+
+// Seek goes to message i of a snapshot of the folder.
+func (rd *Reading) Seek(s *Snapshot, i int) {
+	rd.release()
+	if rd.batch.full() {
+		rd.folder.cache.append(&rd.batch, rd.folder.Snapshot())
+	}
+	rd.snap, rd.i, rd.uid = s, i, s.UID(i)
+}
+
+func (rd *Reading) release() {
+	if rd.opened {
+		rd.msg.Close()
+	}
+	rd.opened, rd.rec, rd.parsed = false, nil, nil
+}
+
+// Close ends the reading. What was parsed goes to the cache.
+func (rd *Reading) Close() {
+	rd.release()
+	if rd.batch.len() > 0 {
+		rd.folder.cache.append(&rd.batch, rd.folder.Snapshot())
+	}
+	rd.win.release()
+}
+
+// locate gives the newest records with the message.
+func (rd *Reading) locate() (*records, int, error) {
+	if now := rd.folder.Snapshot(); now != rd.snap {
+		i, ok := now.Find(rd.uid)
+		if !ok {
+			return nil, 0, fmt.Errorf("UID %d: %w", rd.uid, ErrExpunged)
+		}
+		rd.snap, rd.i = now, i
+	}
+	c, r := rd.snap.at(rd.i)
+	return c, r, nil
+}
+
+// File opens the message's file. Do not close it.
+func (rd *Reading) File() (*Message, error) {
+	if !rd.opened {
+		if err := rd.folder.open(rd.ctx, &rd.msg, rd.uid); err != nil {
+			return nil, err
+		}
+		rd.opened = true
+	}
+	return &rd.msg, nil
+}
+
+// stat asks what the message's file is like, if that is not known. It does not mind if there is none under the name.
+func (rd *Reading) stat(c *records, r int) {
+	at := c.place(r)
+	var st unix.Stat_t
+	if rd.folder.dirOf(at.dir).statMessage(at.name, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG {
+		c.learn(r, &st)
+	}
+}
+
+// Date is the INTERNALDATE.
+func (rd *Reading) Date() (time.Time, error) {
+	n, err := rd.DateNano()
+	return unixNano(n), err
+}
+
+// DateNano is the INTERNALDATE in nanoseconds since 1970.
+func (rd *Reading) DateNano() (int64, error) {
+	c, r, err := rd.locate()
+	if err != nil {
+		return 0, err
+	}
+	if n := c.facts[r].date.Load(); n != 0 {
+		return n, nil
+	}
+	if rd.stat(c, r); c.facts[r].date.Load() == 0 {
+		m, err := rd.File()
+		if err != nil {
+			return 0, err
+		}
+		return m.key.mtime, nil
+	}
+	return c.facts[r].date.Load(), nil
+}
+
+// Size is RFC822.SIZE.
+func (rd *Reading) Size() (int64, error) {
+	c, r, err := rd.locate()
+	if err != nil {
+		return 0, err
+	}
+	if n := c.facts[r].size.Load(); n != 0 {
+		return n - 1, nil
+	}
+	if rec := rd.kept(c, r); rec != nil {
+		return rec.Size(), nil
+	}
+	if size, ok := rd.sizeByName(c, r); ok {
+		return size, nil
+	}
+	m, err := rd.File()
+	if err != nil {
+		return 0, err
+	}
+	size, err := m.wireSize()
+	if err == nil {
+		c.learnSize(r, size)
+	}
+	return size, err
+}
+
+// sizeByName believes what a name says of the size, if it says the file's right.
+func (rd *Reading) sizeByName(c *records, r int) (int64, bool) {
+	name := c.name(r)
+	s, w := sizeField(name, 'S'), sizeField(name, 'W')
+	if w < 0 {
+		return 0, false
+	}
+	key, known := c.facts[r].key()
+	if !known {
+		rd.stat(c, r)
+		if key, known = c.facts[r].key(); !known {
+			return 0, false
+		}
+	}
+	if w < key.disk || s >= 0 && s != key.disk {
+		return 0, false
+	}
+	c.learnSize(r, w)
+	return w, true
+}
+
+// kept gives the record that the cache has of the message, or nil.
+func (rd *Reading) kept(c *records, r int) message.Record {
+	if rd.rec != nil {
+		return rd.rec
+	}
+	if !rd.ready {
+		rd.folder.cache.refresh(rd.folder.Snapshot())
+		rd.ready = true
+	}
+	key, known := c.facts[r].key()
+	if rd.opened {
+		key, known = rd.msg.key, true
+	}
+	if !known {
+		if !rd.folder.cache.knows(rd.uid) {
+			return nil
+		}
+		rd.stat(c, r)
+		if key, known = c.facts[r].key(); !known {
+			return nil
+		}
+	}
+	if rec, ok := rd.folder.cache.get(&rd.win, rd.uid, key); ok {
+		rd.rec = rec
+		c.learnSize(r, rec.Size())
+	}
+	return rd.rec
+}
+
+// Record gives what is kept of the message, from the cache or by parsing the file.
+func (rd *Reading) Record() (message.Record, error) {
+	c, r, err := rd.locate()
+	if err != nil {
+		return nil, err
+	}
+	if rec := rd.kept(c, r); rec != nil {
+		return rec, nil
+	}
+	m, err := rd.File()
+	if err != nil {
+		return nil, err
+	}
+	if rd.parsed, err = rd.parse(m); err != nil {
+		return nil, err
+	}
+	rd.rec, err = rd.batch.add(rd.uid, m.key, func(dst []byte) ([]byte, error) {
+		return message.AppendRecord(dst, rd.parsed, m)
+	})
+	if err != nil {
+		return nil, wrapSys("read", "a message", err)
+	}
+	if c, r, err := rd.locate(); err == nil {
+		c.learnSize(r, rd.rec.Size())
+	}
+	return rd.rec, nil
+}
+
+// Structure gives the message as parsing found it.
+func (rd *Reading) Structure() (*message.Message, error) {
+	if rd.parsed != nil {
+		return rd.parsed, nil
+	}
+	rec, err := rd.Record()
+	if err != nil || rd.parsed != nil {
+		return rd.parsed, err
+	}
+	var ok bool
+	if rd.parsed, ok = rec.Message(); ok {
+		return rd.parsed, nil
+	}
+	m, err := rd.File()
+	if err != nil {
+		return nil, err
+	}
+	rd.parsed, err = rd.parse(m)
+	return rd.parsed, err
+}
+
+// parse reads the file. Of large ones the result stays in memory for a while: where no cache can be written, each part that
+// is fetched would else cost a parse.
+func (rd *Reading) parse(m *Message) (*message.Message, error) {
+	if m.text != nil {
+		rd.src.Reset(m.text)
+		return message.Parse(&rd.src)
+	}
+	key := parsedKey{fileID{m.dev, m.key.ino}, m.key.disk, m.key.mtime}
+	if p := rd.folder.store.parsed.get(key); p != nil {
+		return p, nil
+	}
+	p, err := message.Parse(io.NewSectionReader(m, 0, m.key.disk))
+	if err != nil {
+		return nil, wrapSys("read", "a message", err)
+	}
+	rd.folder.store.parsed.put(key, p)
+	return p, nil
+}
+
+// SentDay is the day of the Date field in days since 1970, message.NoDay if there is none that can be read.
+func (rd *Reading) SentDay() (int32, error) {
+	if c, r, err := rd.locate(); err != nil {
+		return 0, err
+	} else if key, known := c.facts[r].key(); known && rd.ready {
+		if day, ok := rd.folder.cache.sentDay(rd.uid, key); ok {
+			return day, nil
+		}
+	}
+	rec, err := rd.Record()
+	if err != nil {
+		return 0, err
+	}
+	return rec.SentDay(), nil
+}
