@@ -300,7 +300,16 @@ func (f *Folder) loadMoreLocked(past *prior) {
 	if _, _, err := f.readMoreLocked(true); err != nil {
 		f.fail("reading "+moreKeywordsName, err)
 	}
-	if past == nil || past.file.sum.more == (stamp{}) || f.more.seen != (stamp{}) {
+	if f.more.seen != (stamp{}) {
+		return
+	}
+	if past == nil && f.kwSeen == (stamp{}) {
+		if err := f.adoptCourierLocked(); err != nil {
+			f.fail("reading "+courierKeywordsDir, err)
+		}
+		return
+	}
+	if past == nil || past.file.sum.more == (stamp{}) {
 		return
 	}
 	entries := make(map[string][]string)

@@ -88,7 +88,8 @@ func (t *Tree) decodeStored(parts []string, enc encoding) string {
 func (t *Tree) readSubscriptions() (v2 bool, names [][]string, err error) {
 	data, _, err := t.top.readFile(subscriptionsName, maxSubscriptions)
 	if errors.Is(err, fs.ErrNotExist) {
-		return true, nil, nil
+		names, err = t.readCourierSubscriptions()
+		return true, names, err
 	}
 	if err != nil {
 		return false, nil, wrapSys("read", subscriptionsName, err)
