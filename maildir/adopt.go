@@ -135,7 +135,7 @@ func (f *Folder) restoreLocked(recs []found, files *listing, past *prior) (lette
 // firstName is a name of a file, as a view into the listing.
 func (l *listing) firstName(f *listed) string {
 	if f.odd {
-		return l.several[view(l.baseOf(f))].places[0].name
+		return l.several[view(l.baseOf(f))].first().name
 	}
 	return view(l.nameOf(f))
 }
@@ -146,7 +146,7 @@ func (f *Folder) messageOf(files *listing, file *listed) newMessage {
 	dir := file.dir
 	if file.odd {
 		p := files.presenceOf(file)
-		m.name, dir = p.places[0].name, p.places[0].dir
+		m.name, dir = p.first().name, p.first().dir
 		if len(p.places) > 1 {
 			f.odd[string(files.baseOf(file))] = p
 		}

@@ -96,8 +96,9 @@ func (f *Folder) recoverChunk(c *chunk, cause error) *records {
 		m := newMessage{uid: r.uid, name: r.name + ":2,", size: -1, modSeq: maxModSeqOf(c)}
 		if file := files.find(r.base); file != nil {
 			p := files.presenceOf(file)
-			m.name, m.flags, m.ino = p.places[0].name, flagsOf(p.places[0].name), p.ino
-			if p.places[0].dir == inNew {
+			at := p.first()
+			m.name, m.flags, m.ino = at.name, flagsOf(at.name), p.ino
+			if at.dir == inNew {
 				m.flags |= flagNew
 			}
 		}
