@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strings"
 	"syscall"
 
@@ -49,7 +50,7 @@ func listen(cfg *config.Config) (listeners, error) {
 			continue
 		}
 		for _, addr := range want.addrs {
-			l, err := net.Listen("tcp", addr)
+			l, err := net.Listen(network(addr), addr)
 			if err != nil {
 				out.close()
 				return nil, listenError(cfg.Where(want.key), addr, err)
@@ -58,6 +59,20 @@ func listen(cfg *config.Config) (listeners, error) {
 		}
 	}
 	return out, nil
+}
+
+// network keeps 0.0.0.0 to IPv4 and [::] to IPv6, so that a list may have both: as
+// "tcp" either would take both, and the second fail. No host at all is both.
+func network(addr string) string {
+	host, _, _ := net.SplitHostPort(addr)
+	ip, err := netip.ParseAddr(host)
+	switch {
+	case err != nil:
+		return "tcp"
+	case ip.Unmap().Is4():
+		return "tcp4"
+	}
+	return "tcp6"
 }
 
 // checkPassed refuses sockets from systemd that nobody would serve.

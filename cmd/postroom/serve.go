@@ -35,6 +35,12 @@ SIGHUP reads users and certificates again. config.toml.example explains every ke
 }
 
 func serve(ctx context.Context, cfg *config.Config) error {
+	// Before all else: a SIGHUP that comes early must not end the process.
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	// Whoever reads the log may go; mail is served without a log then.
+	signal.Ignore(syscall.SIGPIPE)
 	log := newLogger(cfg.Log)
 	listeners, err := listen(cfg)
 	if err != nil {
@@ -44,9 +50,6 @@ func serve(ctx context.Context, cfg *config.Config) error {
 	if err := becomeUser(cfg, log); err != nil {
 		return usageError{err}
 	}
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
-	defer signal.Stop(signals)
 	d, err := newDaemons(cfg, log)
 	if err != nil {
 		return usageError{err}

@@ -197,7 +197,12 @@ func (c *scramServer) first(response string) (challenge []byte, done bool, err e
 	}
 	answer, err := c.conv.Step(response)
 	if err != nil {
-		return nil, false, &Failure{Name: c.conv.Username(), Reason: err.Error(), Err: ErrFailed}
+		// The library's words may quote the message, at any length.
+		why := "not a first message of SCRAM"
+		if strings.HasPrefix(response, "y") {
+			why = "the client was told of no channel binding, and there is one: somebody may be in between"
+		}
+		return nil, false, &Failure{Name: c.conv.Username(), Reason: why, Err: ErrFailed}
 	}
 	return []byte(answer), false, nil
 }

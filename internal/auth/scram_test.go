@@ -216,6 +216,21 @@ func TestServerEndPoint(t *testing.T) {
 	}
 }
 
+// What a client sends does not reach the log at its full length.
+func TestSCRAMErrorsAreShort(t *testing.T) {
+	s, _ := service(t, "alice:"+aliceSCRAM+"\n")
+	long := strings.Repeat("x", 10000)
+	for _, first := range []string{long, "n,,n=" + long, "n,," + long + "=,r=" + long, "p=" + long + ",,n=a,r=b", "q,,n=a,r=b", ""} {
+		server, _, err := s.StartSASL("SCRAM-SHA-256", ConnInfo{RemoteAddr: here})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err = server.Next([]byte(first)); err == nil || len(err.Error()) > 200 || len(Tried(err)) > 2*maxLogged {
+			t.Errorf("%.20q: %.300v", first, err)
+		}
+	}
+}
+
 // bound runs one exchange in SCRAM; binding is the client's.
 func bound(s *Service, mechanism string, ci ConnInfo, change func(*scram.Client) *scram.ClientConversation) error {
 	client, err := scram.SHA256.NewClient("alice", "pencil", "")
