@@ -250,7 +250,7 @@ func (u *User) Unsubscribe(ctx context.Context, name string) error {
 type Status struct {
 	Messages, Unseen, Deleted, Recent int
 	UIDNext, UIDValidity              uint32
-	HighestModSeq                     uint64 // only when asked for
+	HighestModSeq                     uint64 // only when asked for; 0 where it can be told none
 	Size                              int64  // sum of RFC822.SIZE, only when asked for
 	GUID                              string // 32 hex digits
 }
@@ -280,10 +280,12 @@ func (u *User) Status(ctx context.Context, name string, opt StatusOptions) (Stat
 		UIDNext: snap.UIDNext(), UIDValidity: snap.UIDValidity(), GUID: snap.GUID(),
 	}
 	if opt.ModSeq {
-		if err := f.TellModSeqs(ctx); err != nil {
+		switch err := f.TellModSeqs(ctx); {
+		case err == nil && f.Snapshot().Writable():
+			st.HighestModSeq = f.Snapshot().HighestModSeq()
+		case err != nil && !errors.Is(err, ErrReadOnly) && !errors.Is(err, ErrNoSpace):
 			return Status{}, err
-		}
-		st.HighestModSeq = f.Snapshot().HighestModSeq()
+		} // else 0: it can be told none, RFC 7162 section 3.1.2.2
 	}
 	for i := 0; opt.Size && i < snap.Len(); i++ {
 		_, size, err := f.Info(ctx, snap.UID(i), true)
