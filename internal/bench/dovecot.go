@@ -38,7 +38,7 @@ func (s *site) dovecotCommand() ([]string, error) {
 	if s.durable {
 		fsync = "always"
 	}
-	conf := strings.NewReplacer("@DIR@", s.dir, "@RUN@", run, "@USER@", mailUser, "@GROUP@", mailGroup,
+	conf := strings.NewReplacer("@DIR@", s.dir, "@MAIL@", s.mail, "@RUN@", run, "@USER@", mailUser, "@GROUP@", mailGroup,
 		"@CERT@", s.rig.cert, "@KEY@", s.rig.key, "@FSYNC@", fsync,
 		"@IMAP@", port(s.imap), "@IMAPS@", port(s.imaps), "@POP3@", port(s.pop3)).Replace(dovecotConf)
 	if s.side.best {

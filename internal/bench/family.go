@@ -29,6 +29,7 @@ type work struct {
 	sides       []side // the family's if nil
 	rounds      int    // the run's if 0
 	floor       *floor
+	part        int // of how many messages it is; 0 is all: the floor's share
 	judge       bounds
 	prepare     func(s *site) error // before each round, not measured
 	run         func(s *site) (sample, error)
@@ -59,9 +60,11 @@ type rig struct {
 	postroom  string // the binary
 	owner     owner
 	corpus    *corpus
-	running   map[*site]bool // servers to be stopped at the end
-	last      sample         // of the side that ran last; for floorSend
+	running   *running
+	last      sample // of the side that ran last; for floorSend
 	results   []*result
+
+	perDelivery []float64 // Postroom's CPU in the smallest folder, ms; see work_push.go
 }
 
 // runFamily makes the trees, runs the works and takes all away.
@@ -128,7 +131,7 @@ func (r *rig) runWork(f family, w work, sites []*site) error {
 	var tree *floorTree
 	if w.floor != nil {
 		var err error
-		if tree, err = r.newFloorTree(f.messages, f.links && !w.floor.fresh); err != nil {
+		if tree, err = r.newFloorTree(f.messages, w.part, f.links && !w.floor.fresh); err != nil {
 			return err
 		}
 		defer os.RemoveAll(tree.dir)
@@ -150,6 +153,9 @@ func (r *rig) runWork(f family, w work, sites []*site) error {
 				return err
 			}
 		}
+		if r.aborted() {
+			return errAborted
+		}
 		if tree != nil {
 			if err := floorRound(f, w, tree, res); err != nil {
 				return err
@@ -157,7 +163,9 @@ func (r *rig) runWork(f family, w work, sites []*site) error {
 		}
 	}
 	r.results = append(r.results, res)
-	r.progress("%s", res.line())
+	for _, l := range res.lines() {
+		r.progress("%s", l)
+	}
 	return nil
 }
 

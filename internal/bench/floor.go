@@ -27,13 +27,14 @@ type floor struct {
 type floorTree struct {
 	dir   string // a Maildir
 	names []string
+	part  int // of how many messages the work is; 0 is all
 	turn  int // rounds so far
 	rig   *rig
 }
 
 // newFloorTree makes a tree of n messages.
-func (r *rig) newFloorTree(n int, links bool) (*floorTree, error) {
-	f := &floorTree{dir: filepath.Join(r.dir, "floor", "Maildir"), rig: r}
+func (r *rig) newFloorTree(n, part int, links bool) (*floorTree, error) {
+	f := &floorTree{dir: filepath.Join(r.dir, "floor", "Maildir"), part: part, rig: r}
 	if err := r.corpus.fill(f.dir, n, links); err != nil {
 		return nil, err
 	}
@@ -45,6 +46,9 @@ func (f *floorTree) read() error {
 	f.names = nil
 	for _, e := range names {
 		f.names = append(f.names, e.Name())
+	}
+	if f.part > 0 && f.part < len(f.names) {
+		f.names = f.names[:f.part]
 	}
 	return err
 }

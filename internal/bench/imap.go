@@ -23,11 +23,10 @@ type imapConn struct {
 	addr string
 }
 
-// dialIMAP connects and reads the greeting. With conf it is TLS at once. from is a
-// local address, or nil.
-func dialIMAP(addr string, conf *tls.Config, from net.Addr, buffer int) (*imapConn, error) {
-	dialer := net.Dialer{LocalAddr: from, Timeout: patience}
-	conn, err := dialer.Dial("tcp", addr)
+// dialIMAP connects and reads the greeting. With conf it is TLS at once. buffer
+// is the octets to read at a time.
+func dialIMAP(addr string, conf *tls.Config, buffer int) (*imapConn, error) {
+	conn, err := net.DialTimeout("tcp", addr, patience)
 	if err != nil {
 		return nil, err
 	}

@@ -27,6 +27,7 @@ type options struct {
 	json   bool
 	quick  bool
 	seed   uint64
+	nice   int
 }
 
 // choose leaves out the sides that are not wanted.
@@ -71,6 +72,7 @@ func parseOptions(args []string) (options, error) {
 	fs.BoolVar(&o.json, "json", false, "print JSON with every round instead of tables")
 	fs.BoolVar(&o.quick, "quick", false, "folders of 10,000 only, three rounds, fewer connections")
 	fs.Uint64Var(&o.seed, "seed", 1, "of the mail that is made")
+	fs.IntVar(&o.nice, "nice", 0, "`PRIORITY` of the servers and the clients alike, for machines that have other things to do")
 	list := fs.Bool("list", false, "list the works and do none")
 	if err := fs.Parse(args); err != nil {
 		return o, err
@@ -143,8 +145,32 @@ func manyFiles() error {
 	return nil
 }
 
+// prioritize sets the priority of this process, all its threads, and those it starts.
+func prioritize(nice int) error {
+	if nice == 0 {
+		return nil
+	}
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		return err
+	}
+	for _, t := range tasks {
+		tid, err := strconv.Atoi(t.Name())
+		if err != nil {
+			return err
+		}
+		if err := unix.Setpriority(unix.PRIO_PROCESS, tid, nice); err != nil {
+			return fmt.Errorf("setting the priority: %w", err)
+		}
+	}
+	return nil
+}
+
 func run(opt options) (err error) {
 	if err := manyFiles(); err != nil {
+		return err
+	}
+	if err := prioritize(opt.nice); err != nil {
 		return err
 	}
 	r, err := newRig(opt)
@@ -159,7 +185,9 @@ func run(opt options) (err error) {
 	select {
 	case err = <-ended:
 	case s := <-signals:
-		// The works stop where they are; what they started is ended below.
+		// With its servers gone the work that runs fails at once.
+		r.abort()
+		<-ended
 		err = fmt.Errorf("ended by %v", s)
 	}
 	if len(r.results) > 0 {
@@ -182,7 +210,7 @@ func newRig(opt options) (*rig, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &rig{opt: opt, dir: dir, owner: o, running: map[*site]bool{}}
+	r := &rig{opt: opt, dir: dir, owner: o, running: newRunning()}
 	// The mail user has to get through.
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return nil, errors.Join(err, r.close())
@@ -209,6 +237,9 @@ func (r *rig) runAll() error {
 	}
 	var errs []error
 	for _, f := range families(r.opt) {
+		if r.aborted() {
+			break
+		}
 		if err := r.runFamily(f, r.opt.only); err != nil {
 			r.progress("%s, %d messages, failed: %v", f.name, f.messages, err)
 			errs = append(errs, fmt.Errorf("%s: %w", f.name, err))
@@ -217,16 +248,11 @@ func (r *rig) runAll() error {
 	return errors.Join(errs...)
 }
 
-// close stops what still runs and deletes the directory.
+// close deletes the directory; the servers are stopped by then.
 func (r *rig) close() error {
-	var errs []error
-	for s := range r.running {
-		errs = append(errs, s.stop())
-	}
-	if !r.opt.keep {
-		errs = append(errs, os.RemoveAll(r.dir))
-	} else {
+	if r.opt.keep {
 		r.progress("kept: %s", r.dir)
+		return nil
 	}
-	return errors.Join(errs...)
+	return os.RemoveAll(r.dir)
 }

@@ -40,7 +40,7 @@ user = %q
 connections = 20000
 connections_per_address = 20000
 connections_per_user = 20000
-`, filepath.Join(s.dir, "mail", "{user}", "Maildir"), filepath.Join(s.dir, "users"), s.rig.cert, s.rig.key,
+`, s.maildir("{user}"), filepath.Join(s.dir, "users"), s.rig.cert, s.rig.key,
 		s.imap, s.imaps, s.pop3, mailUser)
 	return []string{s.rig.postroom, "serve", "--config", conf}, os.WriteFile(conf, []byte(text), 0o644)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -32,7 +33,8 @@ var (
 type site struct {
 	side    side
 	rig     *rig
-	dir     string // DIR/mail/USER/Maildir, DIR/users
+	dir     string // DIR/users, the configuration, the log
+	mail    string // MAIL/USER/Maildir: DIR/mail, or another site's
 	durable bool   // writes are synced as if power could fail at any time
 	group   *group // the server's processes, while it runs
 
@@ -40,7 +42,6 @@ type site struct {
 	cmd               *exec.Cmd
 	ended             chan struct{}
 
-	env  []string       // more environment for the server
 	keep map[string]any // what a work remembers from round to round
 }
 
@@ -48,7 +49,8 @@ type site struct {
 func (r *rig) newSite(sd side, durable bool) (*site, error) {
 	name := strings.NewReplacer(", ", "-", " ", "").Replace(strings.ToLower(sd.name))
 	s := &site{side: sd, rig: r, dir: filepath.Join(r.dir, "at-"+name), durable: durable, keep: map[string]any{}}
-	if err := os.MkdirAll(filepath.Join(s.dir, "mail"), 0o755); err != nil {
+	s.mail = filepath.Join(s.dir, "mail")
+	if err := os.MkdirAll(s.mail, 0o755); err != nil {
 		return nil, err
 	}
 	var users strings.Builder
@@ -63,7 +65,7 @@ func (r *rig) newSite(sd side, durable bool) (*site, error) {
 }
 
 // maildir is the root of a user's tree.
-func (s *site) maildir(user string) string { return filepath.Join(s.dir, "mail", user, "Maildir") }
+func (s *site) maildir(user string) string { return filepath.Join(s.mail, user, "Maildir") }
 
 // inbox is the root of the tree that most works use.
 func (s *site) inbox() string { return s.maildir("bench") }
@@ -91,17 +93,19 @@ func (s *site) start() error {
 	// The shell enters the group before it becomes the server: nothing runs outside.
 	s.cmd = exec.Command("/bin/sh", append([]string{"-c", `echo $$ >"$0" && exec "$@"`, s.group.procs()}, argv...)...)
 	s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr = s.dir, log, log
-	s.cmd.Env = append(os.Environ(), s.env...)
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := s.cmd.Start(); err != nil {
+	if err := s.rig.running.add(s); err != nil {
 		return err
 	}
 	s.ended = make(chan struct{})
+	if err := s.cmd.Start(); err != nil {
+		close(s.ended)
+		return err
+	}
 	go func() {
 		s.cmd.Wait()
 		close(s.ended)
 	}()
-	s.rig.running[s] = true
 	return s.awaitGreeting()
 }
 
@@ -119,7 +123,7 @@ func (s *site) awaitGreeting() error {
 			return fmt.Errorf("%s ended at its start: %s", s.side.name, s.logTail())
 		case <-time.After(20 * time.Millisecond):
 		}
-		if c, err := dialIMAP(s.imap, nil, nil, 1<<10); err == nil {
+		if c, err := dialIMAP(s.imap, nil, 1<<10); err == nil {
 			return c.logout()
 		}
 	}
@@ -136,11 +140,12 @@ func (s *site) logTail() string {
 
 // stop ends the server and every process of its group.
 func (s *site) stop() error {
-	if !s.rig.running[s] {
+	if !s.rig.running.remove(s) {
 		return nil
 	}
-	delete(s.rig.running, s)
-	s.cmd.Process.Signal(syscall.SIGTERM)
+	if s.cmd.Process != nil {
+		s.cmd.Process.Signal(syscall.SIGTERM)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	select {
@@ -181,7 +186,7 @@ func (s *site) restart(f func() error) error {
 // forget deletes what servers have noted beside the mail; caches only, or all, as if
 // the trees were seen for the first time.
 func (s *site) forget(all bool) error {
-	return filepath.WalkDir(filepath.Join(s.dir, "mail"), func(path string, e os.DirEntry, err error) error {
+	return filepath.WalkDir(s.mail, func(path string, e os.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -201,12 +206,19 @@ func (s *site) forget(all bool) error {
 }
 
 // login gives a connection of user bench.
-func (s *site) login() (*imapConn, error) {
-	c, err := dialIMAP(s.imap, nil, nil, 256<<10)
+func (s *site) login() (*imapConn, error) { return s.loginAs("bench", nil, 256<<10) }
+
+// loginAs gives a connection of any user, with TLS if conf is not nil.
+func (s *site) loginAs(user string, conf *tls.Config, buffer int) (*imapConn, error) {
+	addr := s.imap
+	if conf != nil {
+		addr = s.imaps
+	}
+	c, err := dialIMAP(addr, conf, buffer)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.side.name, err)
 	}
-	if _, err := c.do("LOGIN bench " + password); err != nil {
+	if _, err := c.do("LOGIN " + user + " " + password); err != nil {
 		c.Close()
 		return nil, fmt.Errorf("%s: %w", s.side.name, err)
 	}

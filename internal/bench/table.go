@@ -118,14 +118,16 @@ func (r *result) costs() []string {
 	}
 }
 
-// line is the row as progress shows it.
-func (r *result) line() string {
-	cells := r.costs()
-	s := r.Work + ": " + strings.Join(cells[1:], " | ")
-	for _, f := range r.bounds.figures {
-		s += "\n\t" + strings.Join(r.figure(f), " | ")
+// lines are the rows as progress shows them.
+func (r *result) lines() []string {
+	if len(r.bounds.figures) == 0 {
+		return []string{r.Work + " | " + strings.Join(r.costs()[1:], " | ")}
 	}
-	return s
+	var out []string
+	for _, f := range r.bounds.figures {
+		out = append(out, strings.Join(r.figure(f), " | "))
+	}
+	return out
 }
 
 // figure is a row of the second table.
@@ -157,25 +159,16 @@ func writeTables(w io.Writer, m machine, results []*result) {
 			row(w, r.costs())
 		}
 	}
-	for i, r := range results {
+	headed := false
+	for _, r := range results {
 		for _, f := range r.bounds.figures {
-			if i == 0 || firstFigures(results[:i]) {
+			if !headed {
 				head(w, "what", "messages", "unit", "Postroom", "Dovecot", "Dovecot at its best", "bound", "met")
-				i = len(results)
+				headed = true
 			}
 			row(w, r.figure(f))
 		}
 	}
-}
-
-// firstFigures: none of the results before has figures.
-func firstFigures(before []*result) bool {
-	for _, r := range before {
-		if len(r.bounds.figures) > 0 {
-			return false
-		}
-	}
-	return true
 }
 
 func head(w io.Writer, cells ...string) {

@@ -13,38 +13,40 @@ const (
 	fetchBody     = "UID FETCH 1:* BODY.PEEK[]"
 )
 
-// fetchFamily reads a folder, in the ways that clients do.
-func fetchFamily(n int) family {
+// readFamily reads a folder, in the ways that clients do.
+func readFamily(n int) family {
+	works := append(fetchWorks(n), searchWorks()...)
+	return family{name: "read", messages: n, links: true, works: append(works, pop3Works(n)...)}
+}
+
+func fetchWorks(n int) []work {
 	send := floorSend(func(s sample) float64 { return s.values["octets"] })
-	return family{
-		name: "fetch", messages: n, links: true,
-		works: []work{
-			{
-				name: "fetch-flags", title: "UID FETCH 1:* (FLAGS)", floor: &send, judge: bounds{cpu: 0.5},
-				run: fetching(n, fetchFlags, nil),
-			},
-			{
-				name: "fetch-envelope-first", title: "UID FETCH 1:* (ENVELOPE INTERNALDATE RFC822.SIZE BODYSTRUCTURE), first",
-				floor: &floorRead, judge: bounds{cpu: 0.7},
-				prepare: func(s *site) error { return s.restart(func() error { return s.forget(false) }) },
-				run:     fetching(n, fetchEnvelope, nil),
-			},
-			{
-				name: "fetch-envelope", title: "the same repeated", floor: &send, judge: bounds{cpu: 0.25},
-				prepare: once("envelope", fetchEnvelope), run: fetching(n, fetchEnvelope, nil),
-			},
-			{
-				name: "fetch-fields", title: "UID FETCH 1:* BODY.PEEK[HEADER.FIELDS (...)] repeated", floor: &send, judge: bounds{cpu: 0.5},
-				prepare: once("fields", fetchFields), run: fetching(n, fetchFields, nil),
-			},
-			{
-				name: "fetch-body", title: "UID FETCH 1:* BODY.PEEK[]", floor: &floorReadSend, judge: bounds{cpu: 0.6, floor: 1.5},
-				run: fetching(n, fetchBody, func(s *site) int64 { return int64(s.rig.corpus.wire(n)) }),
-			},
-			{
-				name: "fetch-body-8", title: "the same, eight connections, an eighth each", floor: &floorReadSend, judge: bounds{cpu: 0.6, floor: 1.5},
-				run: fetchingEight(n),
-			},
+	return []work{
+		{
+			name: "fetch-flags", title: "UID FETCH 1:* (FLAGS)", floor: &send, judge: bounds{cpu: 0.5},
+			run: fetching(n, fetchFlags, nil),
+		},
+		{
+			name: "fetch-envelope-first", title: "UID FETCH 1:* (ENVELOPE INTERNALDATE RFC822.SIZE BODYSTRUCTURE), first",
+			floor: &floorRead, judge: bounds{cpu: 0.7},
+			prepare: func(s *site) error { return s.restart(func() error { return s.forget(false) }) },
+			run:     fetching(n, fetchEnvelope, nil),
+		},
+		{
+			name: "fetch-envelope", title: "the same repeated", floor: &send, judge: bounds{cpu: 0.25},
+			prepare: once("envelope", fetchEnvelope), run: fetching(n, fetchEnvelope, nil),
+		},
+		{
+			name: "fetch-fields", title: "UID FETCH 1:* BODY.PEEK[HEADER.FIELDS (...)] repeated", floor: &send, judge: bounds{cpu: 0.5},
+			prepare: once("fields", fetchFields), run: fetching(n, fetchFields, nil),
+		},
+		{
+			name: "fetch-body", title: "UID FETCH 1:* BODY.PEEK[]", floor: &floorReadSend, judge: bounds{cpu: 0.6, floor: 1.5},
+			run: fetching(n, fetchBody, func(s *site) int64 { return int64(s.rig.corpus.wire(n)) }),
+		},
+		{
+			name: "fetch-body-8", title: "the same, eight connections, an eighth each", floor: &floorReadSend, judge: bounds{cpu: 0.6, floor: 1.5},
+			run: fetchingEight(n),
 		},
 	}
 }

@@ -13,13 +13,20 @@ func idleUser(i int) string { return fmt.Sprintf("u%04d", i) }
 
 // families lists all works, in the order in which they are run.
 func families(o options) []family {
-	var out []family
+	out := []family{pushFamily(smallFolder)}
 	for _, n := range o.sizes {
-		out = append(out, selectFamily(n))
+		out = append(out, selectFamily(n), pushFamily(n), openFamily(n))
 		if n > mostFiles {
 			continue
 		}
-		out = append(out, fetchFamily(n))
+		out = append(out, readFamily(n), changeFamily(n), appendFamily(n, o), sessionFamily(n, o))
+		if n <= touched {
+			out = append(out, takeFamily(n))
+		}
+		out = append(out, mixedFamily(n, o), besideFamily(n))
+	}
+	for _, tls := range []bool{false, true} {
+		out = append(out, idleFamily(tls, o))
 	}
 	return out
 }
@@ -31,6 +38,3 @@ func listWorks(o options) {
 		}
 	}
 }
-
-// ptr is for the floors, of which a work has one or none.
-func ptr[T any](v T) *T { return &v }
