@@ -24,6 +24,10 @@ func (f *Folder) adoptLocked(ctx context.Context, files *listing, past *prior) e
 		return err
 	}
 	recs = f.mendListLocked(recs, files, past)
+	if past != nil && (past.file.sum.uidValidity != f.list.uidValidity || past.file.sum.guid != f.list.guid) {
+		past = nil
+	}
+	recs = f.withoutReturned(recs, past)
 	var unlisted []*listed
 	files.each(func(file *listed) {
 		if file.uid == 0 {
@@ -95,13 +99,30 @@ func (f *Folder) matchLocked(files *listing) ([]found, error) {
 	}), nil
 }
 
+// withoutReturned leaves out messages that clients were told are expunged, and that somebody has put
+// back: they get new UIDs, since no client looks for an old one any more.
+func (f *Folder) withoutReturned(recs []found, past *prior) []found {
+	if past == nil {
+		return recs
+	}
+	walk := prior{file: past.file, chunks: past.chunks}
+	return slices.DeleteFunc(recs, func(r found) bool {
+		if r.uid >= past.file.sum.uidNext {
+			return false
+		}
+		if old, _ := walk.find(r.uid); old != nil {
+			return false
+		}
+		r.file.uid = 0
+		f.list.untidy = true
+		return true
+	})
+}
+
 // restoreLocked adds the messages of the uid list to the state, with the MODSEQs that the
 // index has for those that are unchanged; the others, or all without one, get a new
 // one, above all that were told.
 func (f *Folder) restoreLocked(recs []found, files *listing, past *prior) (letters Flags) {
-	if past != nil && (past.file.sum.uidValidity != f.list.uidValidity || past.file.sum.guid != f.list.guid) {
-		past = nil
-	}
 	var drawn uint64
 	fresh := func() uint64 {
 		if drawn == 0 {

@@ -122,6 +122,33 @@ func TestIndexWarm(t *testing.T) {
 	})
 }
 
+// TestPutBack: a message that was expunged and is put back under its old name is a new message, also
+// when that is done while nobody serves the folder.
+func TestPutBack(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "Maildir")
+	seedIndexed(t, dir, Options{}, 10) // UIDs 4 and 7 are expunged
+	put(t, dir+"/cur/1003.m.host:2,S", "Subject: x\n\ny\n")
+	reopen(t, dir, Options{}, func(f *Folder) {
+		snap := f.Snapshot()
+		if i, ok := snap.Find(11); snap.Len() != 9 || !ok || snap.BaseName(i) != "1003.m.host" {
+			t.Errorf("stopped: %s", dump(snap))
+		}
+		_, err := f.Expunge(t.Context(), []uint32{11}, false)
+		must(t, err)
+		put(t, dir+"/cur/1003.m.host:2,S", "Subject: x\n\ny\n")
+		snap, err = f.Sync(t.Context())
+		must(t, err)
+		if i, ok := snap.Find(12); snap.Len() != 9 || !ok || snap.BaseName(i) != "1003.m.host" {
+			t.Errorf("served: %s", dump(snap))
+		}
+	})
+	reopen(t, dir, Options{}, func(f *Folder) {
+		if snap := f.Snapshot(); snap.Len() != 9 || snap.UID(8) != 12 {
+			t.Errorf("again: %s", dump(snap))
+		}
+	})
+}
+
 // TestIndexOfCrash: what came and went after the last save counts as expunged.
 func TestIndexOfCrash(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "Maildir")

@@ -52,6 +52,9 @@ func (f *Folder) summaryLocked(ctx context.Context, snap *Snapshot) indexSummary
 		consumed: l.consumed, lines: int64(l.lines), lastUID: l.lastUID,
 		letters: f.lettersNamed(), floor: f.history.floor, n: uint32(snap.n), more: f.more.seen, pop3: l.pop3,
 	}
+	for _, r := range f.adopted {
+		s.uidNext = min(s.uidNext, r.uid) // from here on there may be messages that the index lacks
+	}
 	if l.persisted && !l.untidy && len(l.others) == 0 && len(f.adopted) == 0 {
 		s.list = l.stamp
 	}
