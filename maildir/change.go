@@ -299,6 +299,13 @@ func (f *Folder) findAgainLocked(ctx context.Context) error {
 // ClaimNew moves messages that lie in new/ to cur/, and gives the UIDs of those
 // it moved: whoever asks first is the one to show them as \Recent.
 func (f *Folder) ClaimNew(ctx context.Context, upTo uint32) ([]uint32, error) {
+	if f.Snapshot().CountNew() == 0 {
+		return nil, nil
+	}
+	// A new message wakes all sessions, and each comes here. The first does the
+	// work, the others wait for it and find nothing left to do.
+	f.claiming.Lock()
+	defer f.claiming.Unlock()
 	snap := f.Snapshot()
 	if snap.CountNew() == 0 || !snap.writable {
 		return nil, nil

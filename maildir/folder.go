@@ -44,6 +44,8 @@ type Folder struct {
 	subMu sync.Mutex
 	subs  map[*subscriber]struct{} // guarded by subMu
 
+	claiming sync.Mutex // held while messages are moved out of new/; taken before mu
+
 	// mu guards what follows. It is also what keeps this process's goroutines
 	// off the folder's dot lock, which is only ever taken with mu held.
 	mu     sync.Mutex
@@ -281,14 +283,19 @@ func (f *Folder) vanishLocked() {
 	f.publishLocked()
 }
 
-// publishLocked makes the working state what everybody sees.
+// publishLocked makes the working state what everybody sees. Where nothing is
+// new nobody is told: a thousand sessions would wake each other for nothing.
 func (f *Folder) publishLocked() {
 	chunks, starts := f.state.freeze()
-	f.snap.Store(&Snapshot{
+	next := &Snapshot{
 		chunks: chunks, starts: starts, n: f.state.n, keywords: f.kw,
 		uidValidity: f.list.uidValidity, uidNext: f.list.next(), guid: f.list.guid,
 		modSeq: f.modSeq, sticky: f.sticky, writable: f.writable, gone: f.gone,
-	})
+	}
+	if now := f.snap.Load(); now != nil && now.same(next) {
+		return
+	}
+	f.snap.Store(next)
 	f.notify()
 }
 

@@ -1,6 +1,7 @@
 package maildir
 
 import (
+	"slices"
 	"sort"
 	"strings"
 )
@@ -20,6 +21,14 @@ type Snapshot struct {
 	guid                 string
 	sticky, writable     bool
 	gone                 bool // the folder is no longer there under its name
+}
+
+// same tells whether two states of a folder are one: chunks that nothing has
+// changed are shared.
+func (s *Snapshot) same(t *Snapshot) bool {
+	return s.n == t.n && s.keywords == t.keywords && s.uidValidity == t.uidValidity && s.uidNext == t.uidNext &&
+		s.modSeq == t.modSeq && s.guid == t.guid && s.sticky == t.sticky && s.writable == t.writable && s.gone == t.gone &&
+		slices.Equal(s.chunks, t.chunks)
 }
 
 // Len is the number of messages.
