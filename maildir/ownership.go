@@ -40,18 +40,17 @@ func (r rights) beforehand(perm fs.FileMode) fs.FileMode {
 
 // settle gives a new file the directory's group and the mode perm.
 func (r rights) settle(f *os.File, perm fs.FileMode) error {
-	fd := int(f.Fd())
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
+	fi, err := f.Stat() // by the file: its descriptor's number is not to be had without system calls
+	if err != nil {
 		return err
 	}
-	if st.Gid != r.gid && unix.Fchown(fd, -1, int(r.gid)) != nil {
+	if st, ok := sysStat(fi); ok && st.Gid != r.gid && f.Chown(-1, int(r.gid)) != nil {
 		perm = limitGroup(perm)
 	}
-	if fs.FileMode(st.Mode&0o777) == perm {
+	if fi.Mode().Perm() == perm {
 		return nil
 	}
-	return unix.Fchmod(fd, uint32(perm))
+	return f.Chmod(perm)
 }
 
 // settleDir does the same for a new directory, which also hands on setgid.
