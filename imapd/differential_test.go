@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	sequences    = flag.Int("dovecot.n", 20, "sequences of commands to compare with Dovecot")
+	sequences    = flag.Int("dovecot.n", 12, "sequences of commands to compare with Dovecot")
 	sequenceSeed = flag.Uint64("dovecot.seed", 1, "seed of the first of them")
 	sequenceLen  = flag.Int("dovecot.len", 60, "commands in one sequence")
 )

@@ -285,6 +285,9 @@ func (s *side) untagged(r *reply, word, rest string) {
 	case "STATUS":
 		r.lines = append(r.lines, s.status(list))
 	case "LIST", "LSUB":
+		// \Marked and \Unmarked are guesses that a server need not make (RFC 9051
+		// section 7.3.1); Dovecot's depend on the clock.
+		list[0].list = slices.DeleteFunc(list[0].list, func(n node) bool { return strings.HasSuffix(n.text, "arked") })
 		line := word + " " + list[2].text + " " + list[0].sorted() + " " + list[1].text
 		for _, more := range list[3:] {
 			line += " " + strings.ReplaceAll(more.String(), `"CHILDINFO"`, "CHILDINFO") // an astring
