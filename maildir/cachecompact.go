@@ -19,7 +19,7 @@ const (
 // compactLocked writes the cache anew if more than half of it is of no use: records of messages that are gone
 // or were parsed again, and what is damaged.
 func (c *cache) compactLocked(snap *Snapshot) {
-	if c.file == nil || !c.writes || c.records <= 2*snap.n+fewRecords && c.junk <= c.scanned/2+fewOctets {
+	if c.file == nil || !c.writes || c.records <= 2*snap.n+fewRecords && c.junk <= max(c.scanned/2, fewOctets) {
 		return
 	}
 	if err := c.rewriteLocked(snap); err != nil {

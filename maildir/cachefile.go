@@ -197,7 +197,7 @@ func scanBatches(file *os.File, seed uint32, off, end int64, each func(cached)) 
 			if _, err := file.ReadAt(table, off); err != nil {
 				return next, junk, eofIsEnd(err)
 			}
-			good = batchSum(seed, table) == binary.LittleEndian.Uint32(head[16:])
+			good = batchSum(seed, table) == binary.LittleEndian.Uint32(head[16:]) && endsWhole(file, table, off, seed)
 		}
 		if !good {
 			found, err := findBatch(file, off+1, end)
@@ -213,6 +213,24 @@ func scanBatches(file *os.File, seed uint32, off, end int64, each func(cached)) 
 		next = off
 	}
 	return next, junk, nil
+}
+
+// endsWhole tells whether the last record of a batch is good. If not, the batch was not written to its
+// end, and what follows it there is another.
+func endsWhole(file *os.File, table []byte, base int64, seed uint32) bool {
+	r := leReader(table[len(table)-batchEntry:])
+	uid, size, off := r.u32(), r.u32(), r.u32()
+	_ = r.u32()
+	key := cacheKey{ino: r.u64(), disk: r.i64(), mtime: r.i64()}
+	if size > maxCached {
+		return false
+	}
+	b := make([]byte, size)
+	if _, err := file.ReadAt(b, base+int64(off)); err != nil {
+		return false
+	}
+	_, ok := decodeCached(b, seed, uid, key)
+	return ok
 }
 
 func eofIsEnd(err error) error {
@@ -272,5 +290,5 @@ func cachedSize(b []byte) (int, bool) {
 		return cachedHead, false
 	}
 	n := binary.LittleEndian.Uint32(b[32:])
-	return cachedHead + int(n), n <= maxCached
+	return cachedHead + int(n), n <= maxCached-cachedHead
 }

@@ -75,7 +75,6 @@ func checkRecord(t *testing.T, b []byte) {
 	if r.Size() != m.Size || r.RawSize() != m.RawSize {
 		t.Fatalf("sizes %d, %d; parsed %d, %d", r.Size(), r.RawSize(), m.Size, m.RawSize)
 	}
-	needle := NewNeedle("o")
 	for _, names := range recordSets {
 		set := NewFieldSet(names)
 		want, err := HeaderFields(src, m, m.Root.Head, names, false)
@@ -87,9 +86,12 @@ func checkRecord(t *testing.T, b []byte) {
 		} else if r.Has(set) {
 			t.Fatal("not answered")
 		}
-		found, known := r.SearchHeader(set, needle)
-		if want, _ := m.SearchHeader(src, names[0], needle); known && found != want {
-			t.Fatalf("search of %s: %v, parsed %v in\n%q", names[0], found, want, b)
+		for _, word := range []string{"o", "", "fold ed", "two spaces", "\u00fc", "HELLO", "a b", "example."} {
+			needle := NewNeedle(word)
+			found, known := r.SearchHeader(set, needle)
+			if want, _ := m.SearchHeader(src, names[0], needle); known && found != want {
+				t.Fatalf("search of %s for %q: %v, parsed %v in\n%q", names[0], word, found, want, b)
+			}
 		}
 	}
 	again, ok := r.Message()
@@ -234,8 +236,14 @@ func BenchmarkRecord(b *testing.B) {
 			dst, _ = rec.AppendFields(dst[:0], set)
 		}
 	})
-	n, subject := NewNeedle("not there"), NewFieldSet([]string{"Subject"})
-	b.Run("search", func(b *testing.B) {
+	n, subject, from := NewNeedle("not there"), NewFieldSet([]string{"Subject"}), NewFieldSet([]string{"From"})
+	b.Run("search plain", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			rec.SearchHeader(from, n)
+		}
+	})
+	b.Run("search encoded", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			rec.SearchHeader(subject, n)

@@ -168,8 +168,11 @@ func (r Record) AppendFields(dst []byte, s *FieldSet) ([]byte, bool) {
 
 // SearchHeader is Message.SearchHeader answered by the record; known is false where it cannot be.
 func (r Record) SearchHeader(s *FieldSet, n *Needle) (found, known bool) {
-	if !r.Has(s) {
+	if !r.Has(s) || s.names[0] == "" {
 		return false, false
+	}
+	if found, sure := quickSearch(r.blob(4), s.names[0], n); sure {
+		return found, true
 	}
 	found, _ = searchFields(func(f func([]byte, bool) bool) error { eachLine(r.blob(4), f); return nil }, s.names[0], n)
 	return found, true
