@@ -2,6 +2,8 @@ package imapd
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -23,6 +25,9 @@ func TestResyncAfterRestart(t *testing.T) {
 	c.do("EXPUNGE")
 	c.do(`STORE 3 +FLAGS (\Flagged)`)
 	s.stop()
+	if err := os.Remove(filepath.Join(s.root, "alice", "Maildir", "postroom.index")); err != nil {
+		t.Fatal(err)
+	}
 
 	again := startServerAt(t, s.root, nil)
 	c = again.login(t, "alice")
