@@ -247,6 +247,9 @@ func (c *Conn) dropAhead() {
 }
 
 func isTimeout(err error) bool {
+	if e, ok := err.(net.Error); ok { // nearly always, and errors.As takes its time
+		return e.Timeout()
+	}
 	var timeout net.Error
 	return errors.As(err, &timeout) && timeout.Timeout()
 }
