@@ -3,10 +3,12 @@
 package crash
 
 import (
+	"errors"
 	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -16,8 +18,10 @@ import (
 // step, as it is in every journal: when one of the two directories is synced, the other has it, too. Nothing else is
 // ever written by itself. Inode numbers must not be used twice, which holds on tmpfs.
 type durable struct {
-	root string
-	disk disk
+	mu     sync.Mutex // guards all
+	root   string
+	disk   disk
+	broken map[uint64]bool // files of which a sync has failed: the octets are lost, and no later sync brings them back
 }
 
 // disk is a state of the durable disk. The inner maps are never changed once they are in.
@@ -34,7 +38,7 @@ type content struct {
 
 // newDurable takes all that is below root as durable.
 func newDurable(root string) (*durable, error) {
-	d := &durable{root: root, disk: disk{dirs: map[uint64]map[string]uint64{}, files: map[uint64]content{}, isDir: map[uint64]bool{}}}
+	d := &durable{root: root, broken: map[uint64]bool{}, disk: disk{dirs: map[uint64]map[string]uint64{}, files: map[uint64]content{}, isDir: map[uint64]bool{}}}
 	return d, filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -44,14 +48,33 @@ func newDurable(root string) (*durable, error) {
 }
 
 func (d *durable) now() disk {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	return disk{maps.Clone(d.disk.dirs), maps.Clone(d.disk.files), maps.Clone(d.disk.isDir)}
+}
+
+// arrived notes that another program has put a file into a directory, durably.
+func (d *durable) arrived(path string) error {
+	return errors.Join(d.synced(path), d.synced(filepath.Dir(path)))
+}
+
+// lose notes that a sync of a file failed.
+func (d *durable) lose(ino uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.broken[ino] = true
 }
 
 // synced notes that a file or directory was synced.
 func (d *durable) synced(path string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	fi, err := os.Lstat(path)
 	if err != nil {
 		return err
+	}
+	if fi.Mode().IsRegular() && d.broken[inodeOf(fi)] {
+		return nil
 	}
 	if fi.Mode().IsRegular() {
 		data, err := os.ReadFile(path)

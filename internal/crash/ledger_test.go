@@ -15,6 +15,7 @@ type ledger struct {
 	subs       map[string]bool   // subscribed: certainly (true), maybe (false)
 	letters    map[string]letter // by id
 	named      map[uidKey]string // the id of every UID that was seen
+	ghosts     map[uidKey]bool   // messages that may be there again
 	somewhere  map[string]bool   // ids that were being moved: at least one mailbox has them
 	renewed    bool              // a mailbox may have a new UIDVALIDITY: its uid list was damaged
 	reassigned bool              // messages may have new UIDs: their records were cut off
@@ -59,7 +60,7 @@ type extra struct {
 func newLedger() *ledger {
 	return &ledger{
 		boxes: map[string]*box{"INBOX": newBox(true)}, subs: map[string]bool{}, letters: map[string]letter{},
-		named: map[uidKey]string{}, somewhere: map[string]bool{},
+		named: map[uidKey]string{}, ghosts: map[uidKey]bool{}, somewhere: map[string]bool{},
 	}
 }
 
@@ -74,7 +75,8 @@ func (l *ledger) clone() *ledger {
 	for n, b := range l.boxes {
 		c.boxes[n] = b.clone()
 	}
-	c.subs, c.letters, c.named, c.somewhere = maps.Clone(l.subs), maps.Clone(l.letters), maps.Clone(l.named), maps.Clone(l.somewhere)
+	c.subs, c.letters, c.named = maps.Clone(l.subs), maps.Clone(l.letters), maps.Clone(l.named)
+	c.somewhere, c.ghosts = maps.Clone(l.somewhere), maps.Clone(l.ghosts)
 	return &c
 }
 
@@ -183,6 +185,9 @@ func (l *ledger) compare(name string, s state) []string {
 			bad("UID %d is above UIDNEXT %d", uid, s.uidNext)
 		}
 		e := b.msgs[uid]
+		if e == nil && l.ghosts[k] {
+			continue
+		}
 		if e == nil {
 			x := b.extra[id]
 			if x == nil || x.most == 0 {

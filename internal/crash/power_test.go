@@ -70,22 +70,21 @@ func TestPowerUnsynced(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var mu sync.Mutex // guards d
 	r.s = c.s
 	r.take = func(k *cut) error {
-		mu.Lock()
-		defer mu.Unlock()
 		k.disk = d.now()
 		return nil
 	}
 	r.sync = func(path string) {
-		mu.Lock()
-		defer mu.Unlock()
 		if err := d.synced(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 			t.Error(err)
 		}
 	}
-	c.s.placed = func(path string) { r.sync(path); r.sync(filepath.Dir(path)) }
+	c.s.placed = func(path string) {
+		if err := d.arrived(path); err != nil {
+			t.Error(err)
+		}
+	}
 	if err := errors.Join(c.run(), c.end()); err != nil {
 		t.Fatal(err)
 	}

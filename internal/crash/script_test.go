@@ -102,6 +102,8 @@ func (s *session) script(root string, restart func() error) (err error) {
 		func() error { return s.store(s.uids("a3", "o4"), "-", `\Flagged`, "Work") },
 		lookAt("INBOX"),
 		func() error { return s.store(s.uids("m1"), "", `\Seen`, "Other") },
+		func() error { return s.store(s.uids("a3", "m2"), "+", manyWords()...) },
+		func() error { return s.append("INBOX", part{"w1", `\Seen Word28 Extra99`, "", 5}) },
 		func() error { return s.create("Work", "") },
 		func() error { return s.create("Work/Sub", "") },
 		func() error { return s.create("Keep", `\Archive`) },
@@ -141,6 +143,14 @@ func (s *session) script(root string, restart func() error) (err error) {
 		lookAt("INBOX"), lookAt("Job/Sub"),
 		func() error { return s.remove("Old") },
 	)
+}
+
+// manyWords are more keywords than file names have letters for.
+func manyWords() (words []string) {
+	for i := range 30 {
+		words = append(words, fmt.Sprint("Word", i))
+	}
+	return words
 }
 
 // epilogue is what must be answered OK after a fault has passed: it serves on.

@@ -24,6 +24,7 @@ type session struct {
 	// mu is held while the ledger is written, and not while the server is waited for: then others may copy it.
 	mu sync.Mutex
 
+	again    bool     // what is refused is tried once more
 	refused  []string // tagged NOs and BADs
 	strange  []string // what the server told and should not have
 	letterNo int
@@ -78,6 +79,9 @@ func (s *session) do(command string) (a answer, ok bool, err error) {
 		return a, false, err
 	}
 	s.wait(func() { a, err = s.c.do(command) })
+	if err == nil && a.status == "NO" && s.again {
+		s.wait(func() { a, err = s.c.do(command) })
+	}
 	if err == nil && a.status != "OK" {
 		s.refused = append(s.refused, fmt.Sprintf("%.50q: %s %s", command, a.status, a.text))
 	}
@@ -277,6 +281,12 @@ func (s *session) copy(verb string, uids []uint32, to string) error {
 		}
 		return nil
 	}
+	if s.again && len(from) == 0 {
+		for _, u := range uids {
+			s.mayReturn(b, u)
+		}
+		return nil // the first attempt was refused, and yet it had moved them
+	}
 	if !slices.Equal(from, uids) {
 		s.strange = append(s.strange, fmt.Sprintf("COPYUID %v for %v", f, uids))
 	}
@@ -311,6 +321,9 @@ func (s *session) expunge(uids []uint32) error {
 	}
 	_, ok, err := s.do("UID EXPUNGE " + joined(uids))
 	if err != nil || !ok {
+		for _, u := range uids {
+			s.mayReturn(b, u)
+		}
 		return err
 	}
 	for _, u := range uids {
@@ -349,6 +362,9 @@ func (s *session) remove(name string) error {
 	}
 	return err
 }
+
+// mayReturn: that the message was deleted has been refused. It may be seen to be gone, and be there again after a power cut.
+func (s *session) mayReturn(b *box, uid uint32) { s.ghosts[uidKey{b.validity, uid}] = true }
 
 // mayGo: that a message of the mailbox was being moved is no reason any more that it must be anywhere.
 func (s *session) mayGo(b *box) {
@@ -452,9 +468,12 @@ func (s *session) popDelete(n int) error {
 			}
 		}
 	}
-	if ok("QUIT") {
-		for _, u := range marked {
+	quit := ok("QUIT")
+	for _, u := range marked {
+		if quit {
 			delete(box.msgs, u)
+		} else {
+			s.mayReturn(box, u)
 		}
 	}
 	return err
