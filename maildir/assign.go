@@ -99,6 +99,9 @@ func (f *Folder) recordLocked(recs []uidRecord) error {
 	if err := f.listWritable(); err != nil {
 		return err
 	}
+	if err := f.home.settle(); err != nil {
+		return wrapSys("sync", f.name, err)
+	}
 	const tidyFrom = 100 // lines; below, stale ones are not worth a rewrite
 	live := f.state.n + len(recs)
 	if f.list.persisted && !f.list.untidy && (f.list.lines < tidyFrom || live*4 > f.list.lines*3) {
@@ -327,8 +330,11 @@ func (f *Folder) rereadListLocked(ctx context.Context) error {
 // raiseMarkLocked keeps the mark in the list above every MODSEQ that clients
 // hear of. It takes the list's lock itself.
 func (f *Folder) raiseMarkLocked(ctx context.Context) error {
-	if !f.modSeqOut || f.modSeq <= f.list.modSeqMark || !f.writable {
+	if !f.modSeqOut || !f.writable {
 		return nil
+	}
+	if f.modSeq <= f.list.modSeqMark {
+		return wrapSys("sync", f.name, f.home.settle()) // else the mark is not there yet
 	}
 	lock, err := f.lockList(ctx)
 	if err != nil {

@@ -95,6 +95,9 @@ func (f *Folder) changeLocked(ctx context.Context, do func() error) error {
 	if err := f.followMoreLocked(false); err != nil {
 		f.fail("following "+moreKeywordsName, err)
 	}
+	if err := f.makeGoodLocked(); err != nil {
+		return err
+	}
 	before := f.modSeq
 	err = do()
 	if f.modSeq != before {
@@ -105,6 +108,21 @@ func (f *Folder) changeLocked(ctx context.Context, do func() error) error {
 	f.catchUpLocked(ctx)
 	f.publishLocked()
 	return err
+}
+
+// makeGoodLocked does again what a failed sync may have lost, so that a change that was refused then and
+// needs nothing more now is not taken for done. A file is written anew: another sync of it would prove nothing.
+func (f *Folder) makeGoodLocked() error {
+	if err := f.home.settle(); err != nil {
+		return wrapSys("sync", f.name, err)
+	}
+	if !f.more.broken {
+		return nil
+	}
+	if err := f.followMoreLocked(true); err != nil {
+		return err
+	}
+	return f.rewriteMoreLocked()
 }
 
 func (f *Folder) changeableLocked() error {
@@ -426,7 +444,7 @@ func (f *Folder) syncTouched() error {
 			f.unsynced[s] = f.unsynced[s] || t
 		}
 		if more {
-			f.more.unsynced, f.more.limit = true, 0 // the next line writes it anew
+			f.more.unsynced, f.more.broken = true, true
 		}
 	}
 	return err

@@ -278,6 +278,7 @@ func (f *Folder) nameAllLocked(ctx context.Context, in []incoming, flags []Flags
 	}
 	if err = f.writeMoreLocked(lines, count); err == nil {
 		err = f.syncMore()
+		f.more.broken = f.more.broken || err != nil
 	}
 	return names, more, err
 }

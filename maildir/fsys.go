@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
@@ -59,6 +60,8 @@ type dir struct {
 	file *os.File // the same directory, for getdents, fsync and fstat
 	fd   int      // file's descriptor, for the calls that take two directories
 	id   fileID
+
+	unsynced atomic.Bool // the last sync failed
 }
 
 // openTopDir opens the top of a tree by its path: the one place where a path
@@ -128,7 +131,21 @@ func (d *dir) exists(name string) bool {
 func (d *dir) rename(from, to string) error { return d.root.Rename(from, to) }
 func (d *dir) remove(name string) error     { return d.root.Remove(name) }
 
-func (d *dir) sync() error { return d.file.Sync() }
+// sync makes the names in the directory durable.
+func (d *dir) sync() error {
+	err := d.file.Sync()
+	d.unsynced.Store(err != nil)
+	return err
+}
+
+// settle syncs the directory if its last sync failed: what one command was refused for must
+// not be taken for done by the next.
+func (d *dir) settle() error {
+	if !d.unsynced.Load() {
+		return nil
+	}
+	return d.sync()
+}
 
 // moveTo renames a file into another directory of the same file system. It
 // never replaces a file: the error is then fs.ErrExist. Names are single components, so nothing is followed.

@@ -44,6 +44,7 @@ type moreFile struct {
 	unclaimed map[string][]string // keywords of base names that are no message's, or not yet
 	names     map[string]string   // in lower case, to the one spelling that is shared
 	unsynced  bool
+	broken    bool // a sync failed: what was written may be lost, though it can be read
 }
 
 // intern gives the spelling that the folder has for a keyword; a new one is told.

@@ -67,7 +67,7 @@ func (t *Tree) Subscribe(ctx context.Context, name string, on bool) error {
 	at := slices.IndexFunc(stored, func(s []string) bool { return t.decodeStored(s, enc) == name })
 	switch {
 	case on == (at >= 0):
-		return nil
+		return wrapSys("sync", t.path, t.top.settle())
 	case on:
 		stored = append(stored, parts)
 	default:
