@@ -2,6 +2,7 @@ package socket
 
 import (
 	"os"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -19,11 +20,23 @@ type Poller struct {
 	sys  syscall.RawConn
 	done chan struct{} // closed when the goroutine has ended
 
+	trim      func() // gives memory back to the system
+	trimAfter int    // so many more have been parked
+	trims     sync.WaitGroup
+
 	mu      sync.Mutex      // guards what follows, and what the parked Conns say of it
 	parked  map[int32]*Conn // by descriptor
 	sweepAt time.Time       // no deadline of a parked connection is earlier
+	trimmed int             // how many were parked at the last trim, or since
 	closed  bool
 }
+
+// What connections have needed before they fell silent is worth a trim, which
+// costs a collection of the heap, when a thousand have, and a quarter of all.
+const (
+	trimAfter  = 1000
+	trimSettle = 2 * time.Second
+)
 
 // Sleeper is whoever waits for a parked connection.
 type Sleeper interface {
@@ -42,7 +55,7 @@ func NewPoller() (*Poller, error) {
 		unix.Close(fd)
 		return nil, os.NewSyscallError("fcntl", err)
 	}
-	p := &Poller{file: os.NewFile(uintptr(fd), "epoll"), done: make(chan struct{}), parked: make(map[int32]*Conn)}
+	p := &Poller{file: os.NewFile(uintptr(fd), "epoll"), done: make(chan struct{}), parked: make(map[int32]*Conn), trim: debug.FreeOSMemory, trimAfter: trimAfter}
 	if p.sys, err = p.file.SyscallConn(); err == nil {
 		err = p.file.SetReadDeadline(time.Time{}) // fails where the runtime cannot watch it
 	}
@@ -64,6 +77,7 @@ func (p *Poller) Close() {
 	p.mu.Unlock()
 	p.file.Close()
 	<-p.done
+	p.trims.Wait()
 }
 
 // Park lets p wait for c, until octets come, the deadline has passed, or one of
@@ -81,6 +95,11 @@ func (p *Poller) Park(c *Conn, deadline time.Time, s Sleeper) bool {
 	}
 	c.sleeper, c.deadline = s, deadline
 	c.poller.Store(p)
+	if p.manyLocked() {
+		if soon := time.Now().Add(trimSettle); soon.Before(deadline) {
+			deadline = soon
+		}
+	}
 	if p.sweepAt.IsZero() || deadline.Before(p.sweepAt) {
 		p.sweepAt = deadline
 		p.setAlarmLocked()
@@ -126,6 +145,11 @@ func (p *Poller) unparkLocked(c *Conn) {
 	s := c.sleeper
 	c.sleeper = nil
 	go s.Resume()
+}
+
+// manyLocked tells whether a trim is due.
+func (p *Poller) manyLocked() bool {
+	return len(p.parked)-p.trimmed >= max(p.trimAfter, p.trimmed/4)
 }
 
 // unpark resumes the connection, if it is parked.
@@ -179,6 +203,11 @@ func (p *Poller) sweepLocked(now time.Time) {
 	}
 	p.sweepAt = next
 	p.setAlarmLocked()
+	if p.manyLocked() {
+		p.trimmed = len(p.parked)
+		p.trims.Go(p.trim)
+	}
+	p.trimmed = min(p.trimmed, len(p.parked))
 }
 
 func (p *Poller) setAlarmLocked() { _ = p.file.SetReadDeadline(p.sweepAt) }

@@ -128,3 +128,33 @@ func TestParkKnowsWhatIsDecrypted(t *testing.T) {
 	}
 	c.expect(t, "wo octets")
 }
+
+// After many connections have fallen silent their memory is given back, once.
+func TestTrim(t *testing.T) {
+	p := newPoller(t)
+	trims := make(chan struct{}, 10)
+	p.trim, p.trimAfter = func() { trims <- struct{}{} }, 3
+	s := make(sleeper, 8)
+	park := func(n int) {
+		for range n {
+			c, _ := pair(t)
+			if !p.Park(c, time.Now().Add(time.Hour), s) {
+				t.Fatal("not parked")
+			}
+		}
+	}
+	park(3)
+	select {
+	case <-trims:
+	case <-time.After(10 * time.Second):
+		t.Fatal("no trim")
+	}
+	park(2)
+	p.mu.Lock()
+	p.sweepLocked(time.Now())
+	p.mu.Unlock()
+	p.Close()
+	if len(trims) != 0 {
+		t.Error("trimmed again for a few")
+	}
+}

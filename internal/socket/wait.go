@@ -41,6 +41,17 @@ func (c *Conn) Await(deadline time.Time) error {
 	}
 }
 
+// brief is how soon a client that is at work sends its next command. Until then a goroutine that waits
+// costs less than one that ends and is begun anew.
+const brief = 20 * time.Millisecond
+
+// AwaitBriefly waits as Await does, but not for long; it tells whether Read has something to give. What else ends a
+// wait the next Await tells; a Wake it may forget.
+func (c *Conn) AwaitBriefly(deadline time.Time) bool {
+	soon := time.Now().Add(brief)
+	return soon.Before(deadline) && c.Await(soon) == nil
+}
+
 // Readable tells whether Read has something to give without looking at the
 // socket.
 func (c *Conn) Readable() bool {
