@@ -45,7 +45,7 @@ type StoreResult struct {
 // error comes stays done and is in the folder's snapshot.
 func (f *Folder) Store(ctx context.Context, uids []uint32, ch Change) (StoreResult, error) {
 	var res StoreResult
-	err := f.inSlices(ctx, uids, func(part []uint32) error {
+	err := f.inSlices(ctx, uids, f.changedBy(uids, ch), func(part []uint32) error {
 		mode := wordsAll
 		if ch.Op == StoreRemove {
 			mode = wordsKnown
@@ -64,14 +64,34 @@ func (f *Folder) Store(ctx context.Context, uids []uint32, ch Change) (StoreResu
 }
 
 // inSlices calls do for parts of uids, holding the folder's mutex and the
-// list's lock, and publishes after each.
-func (f *Folder) inSlices(ctx context.Context, uids []uint32, do func(part []uint32) error) error {
-	for part := range slices.Chunk(uids, slice) {
-		if err := f.changeLocked(ctx, func() error { return do(part) }); err != nil {
-			return err
+// list's lock, and publishes after each. files is how many of them it changes, about.
+func (f *Folder) inSlices(ctx context.Context, uids []uint32, files int, do func(part []uint32) error) error {
+	return f.bulk(files, func() error {
+		for part := range slices.Chunk(uids, slice) {
+			if err := f.changeLocked(ctx, func() error { return do(part) }); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// changedBy counts the files that a change is going to rename, about.
+func (f *Folder) changedBy(uids []uint32, ch Change) int {
+	if len(ch.Keywords) > 0 || len(uids) < bulkLeast {
+		return len(uids)
+	}
+	n := 0
+	snap := f.Snapshot()
+	for _, uid := range uids {
+		if i, ok := snap.Find(uid); ok {
+			now := snap.Flags(i)
+			if ch.apply(now, 0) != now {
+				n++
+			}
 		}
 	}
-	return nil
+	return n
 }
 
 // changeLocked takes the folder's mutex and the list's lock, calls do, and
@@ -334,7 +354,7 @@ func (f *Folder) ClaimNew(ctx context.Context, upTo uint32) ([]uint32, error) {
 			uids = append(uids, uid)
 		}
 	}
-	err := f.inSlices(ctx, uids, func(part []uint32) error {
+	err := f.inSlices(ctx, uids, len(uids), func(part []uint32) error {
 		for _, uid := range part {
 			moved, err := f.renameMessageLocked(ctx, uid, func(r *records, i int) (Flags, bool) {
 				return r.recs[i].flags &^ flagNew, r.recs[i].flags&flagNew != 0
@@ -354,7 +374,7 @@ func (f *Folder) ClaimNew(ctx context.Context, upTo uint32) ([]uint32, error) {
 // Expunge removes messages, UIDs ascending; only those with \Deleted if
 // onlyDeleted is set. The snapshot it returns lacks them.
 func (f *Folder) Expunge(ctx context.Context, uids []uint32, onlyDeleted bool) (*Snapshot, error) {
-	err := f.inSlices(ctx, uids, func(part []uint32) error {
+	err := f.inSlices(ctx, uids, len(uids), func(part []uint32) error {
 		return f.expungeSliceLocked(ctx, part, onlyDeleted)
 	})
 	if err == nil && len(uids) > 0 {

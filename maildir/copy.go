@@ -67,11 +67,13 @@ func (f *Folder) copyLinked(ctx context.Context, uids []uint32, dest *Folder) (r
 
 func (f *Folder) finishCopy(ctx context.Context, dest *Folder, in []incoming, res Copied) (Copied, error) {
 	if len(in) > 0 {
-		to, err := dest.addAll(ctx, in)
+		err := dest.bulk(len(in), func() (err error) {
+			res.To, err = dest.addAll(ctx, in)
+			return err
+		})
 		if err != nil {
 			return Copied{}, err
 		}
-		res.To = to
 	}
 	res.UIDValidity = dest.Snapshot().uidValidity
 	return res, nil

@@ -60,6 +60,7 @@ type Folder struct {
 	odd       map[string]*presence // known bases whose present names are not just the record's
 	fresh     map[string]*presence // bases without a UID yet
 	expected  map[event]int        // events that our own changes will cause
+	bulks     int                  // commands that change so much that the folder is not watched
 	dirty     bool                 // events were lost: nothing is expunged before a whole scan
 	scanned   [2]stamp             // new/ and cur/ before the last polling scan
 	proved    bool                 // any change since then has given them other stamps
