@@ -174,14 +174,15 @@ func (l *locker) stale(d *dir, f *os.File, fi fs.FileInfo, guarded string) bool 
 	n, _ := f.ReadAt(buf[:], 0)
 	pid, host, ok := strings.Cut(string(buf[:n]), ":")
 	age := l.clock().Sub(fi.ModTime())
-	if n == 0 && age >= lockYoung {
+	young := age.Abs() < lockYoung // a lock of tomorrow is one of before the clock was set back
+	if n == 0 && !young {
 		return true
 	}
 	if p, err := strconv.Atoi(strings.TrimSpace(pid)); ok && err == nil && p > 0 && host == l.host {
 		if p == l.pid {
 			return true
 		}
-		if age >= lockYoung && syscall.Kill(p, 0) == syscall.ESRCH {
+		if !young && syscall.Kill(p, 0) == syscall.ESRCH {
 			return true
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // What lies beside the messages can be damaged in any way: cut off, overwritten, deleted while it is in use.
@@ -66,7 +67,13 @@ func newWornIn(t *testing.T, dir string) *worn {
 // serve runs a server while do works with it.
 func (w *worn) serve(t *testing.T, do func() error) {
 	t.Helper()
-	p, err := w.open(nil)
+	w.serveAt(t, nil, do)
+}
+
+// serveAt is serve by another clock.
+func (w *worn) serveAt(t *testing.T, clock func() time.Time, do func() error) {
+	t.Helper()
+	p, err := w.open(clock)
 	if err != nil {
 		t.Fatal(err)
 	}
