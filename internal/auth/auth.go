@@ -191,10 +191,10 @@ func (s *Service) check(ctx context.Context, from netip.Addr, user string, try f
 	refuse := func(reason string, err error) (string, error) {
 		return "", &Failure{Name: user, Reason: reason, Err: err}
 	}
-	key := prepared(user) // one user, however the name is typed
-	delay := s.throttle.begin(from, key)
-	defer s.throttle.end(from, key)
-	if err := s.opt.Sleep(ctx, delay); err != nil {
+	attempt := s.throttle.begin(from, prepared(user)) // one user, however the name is typed
+	what := undecided
+	defer func() { attempt.end(what) }()
+	if err := attempt.wait(ctx, s.opt.Sleep); err != nil {
 		return refuse("", fmt.Errorf("%w: %w", ErrTemporary, err))
 	}
 	e, err := try()
@@ -205,12 +205,12 @@ func (s *Service) check(ctx context.Context, from netip.Addr, user string, try f
 			err = ErrFailed
 		}
 	}
-	switch {
-	case err == nil:
-		s.throttle.succeeded(from, key)
+	if err == nil {
+		what = succeeded
 		return e.Name, nil
-	case errors.Is(err, ErrFailed):
-		s.throttle.failed(from, key)
+	}
+	if errors.Is(err, ErrFailed) {
+		what = failed
 	}
 	return refuse(why, err)
 }

