@@ -30,9 +30,14 @@ func (f *Folder) assignLocked(ctx context.Context, locked bool) error {
 	return err
 }
 
-// dropVanishedFresh forgets new names that are not there any more.
+// dropVanishedFresh forgets new names that are not there any more. Of a file that
+// another program has given a UID, no name must be forgotten because it has just
+// been renamed: it would get a second UID.
 func (f *Folder) dropVanishedFresh() {
 	for base, p := range f.fresh {
+		if _, ok := f.adopted[base]; ok {
+			continue
+		}
 		for len(p.places) > 0 && !f.isMessage(p.places[len(p.places)-1]) {
 			p.places = p.places[:len(p.places)-1]
 		}
@@ -121,7 +126,10 @@ func (f *Folder) arrivals() []uidRecord {
 	}
 	var rest []arrived
 	last := f.lastUID()
-	for base := range f.fresh {
+	for base, p := range f.fresh {
+		if len(p.places) == 0 {
+			continue
+		}
 		if r, ok := f.adopted[base]; ok && r.uid > last {
 			recs = append(recs, r)
 		} else {
@@ -206,43 +214,88 @@ func (f *Folder) readTailLocked(ctx context.Context) error {
 // adoptRecordsLocked keeps the records of messages that are here or on their way; the others'
 // files are gone already.
 func (f *Folder) adoptRecordsLocked(ctx context.Context, records map[string]uidRecord) error {
-	if len(records) == 0 {
-		return nil
-	}
-	if err := f.awaitFilesLocked(ctx, records); err != nil {
-		return err
-	}
 	f.reassignedLocked(records)
 	for base, r := range records {
-		if _, here := f.fresh[base]; here {
+		if _, _, _, known := f.lookupBase(base); !known {
 			f.adopted[base] = r
 		}
 	}
-	for base := range f.adopted {
-		if _, here := f.fresh[base]; !here {
-			delete(f.adopted, base)
-		}
+	if err := f.awaitFilesLocked(ctx); err != nil {
+		return err
 	}
+	f.dropVanishedFresh()
 	return nil
 }
 
-func (f *Folder) awaitFilesLocked(ctx context.Context, tail map[string]uidRecord) error {
-	for base := range tail {
-		if _, ok := f.fresh[base]; ok {
-			continue
+// awaitFilesLocked waits until it is known of each adopted record whether its file is
+// here, and forgets the others: no higher UID may be given before.
+func (f *Folder) awaitFilesLocked(ctx context.Context) error {
+	for range scanAttempts {
+		waiting := f.awaitedLocked()
+		if len(waiting) == 0 {
+			return nil
 		}
-		if _, _, _, ok := f.lookupBase(base); ok {
-			continue
+		if f.watched.Load() {
+			if err := f.barrier(ctx); err != nil {
+				return err
+			}
+			if f.drainLocked(); !f.dirty {
+				f.forgetAwaitedLocked(waiting)
+				continue
+			}
 		}
-		if !f.watched.Load() {
-			return f.rescanLocked(ctx)
-		}
-		if err := f.barrier(ctx); err != nil {
+		if err := f.rescanLocked(ctx); err != nil {
 			return err
 		}
-		f.drainLocked()
-		f.dropVanishedFresh()
+		if f.watched.Load() {
+			continue
+		}
+		if err := f.lookForAwaitedLocked(ctx); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("%s: files are renamed all the time: %w", f.name, ErrBusy)
+}
+
+// awaitedLocked gives the adopted records whose files have no name now.
+func (f *Folder) awaitedLocked() map[string]doubt {
+	waiting := make(map[string]doubt)
+	for base := range f.adopted {
+		p := f.fresh[base]
+		if p == nil {
+			p = &presence{}
+			f.fresh[base] = p
+		}
+		if d, ok := p.doubt(); ok {
+			waiting[base] = d
+		}
+	}
+	return waiting
+}
+
+// forgetAwaitedLocked forgets the records whose files have had no name all the time (rule 6).
+func (f *Folder) forgetAwaitedLocked(waiting map[string]doubt) {
+	for base, d := range waiting {
+		if p := f.fresh[base]; p != nil && d.settled(p) {
+			delete(f.fresh, base)
+			delete(f.adopted, base)
+		}
+	}
+}
+
+// lookForAwaitedLocked is for folders without events: what two scans have not found is gone.
+func (f *Folder) lookForAwaitedLocked(ctx context.Context) error {
+	waiting := f.awaitedLocked()
+	if len(waiting) == 0 {
 		return nil
+	}
+	if err := f.rescanLocked(ctx); err != nil {
+		return err
+	}
+	for base := range waiting {
+		if f.fresh[base] == nil {
+			delete(f.adopted, base)
+		}
 	}
 	return nil
 }
@@ -262,7 +315,7 @@ func (f *Folder) reassignedLocked(records map[string]uidRecord) {
 			p = &presence{places: []place{f.currentPlace(ci, ri)}}
 		}
 		gone = append(gone, uid)
-		moved[base] = p
+		moved[base] = p // without a name, if it is being renamed just now
 	}
 	if f.dropLocked(gone) {
 		f.log.Warn("another program gave messages new UIDs", "count", len(gone))

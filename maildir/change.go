@@ -328,10 +328,10 @@ func (f *Folder) findAgainLocked(ctx context.Context) error {
 	if f.dirty {
 		return f.rescanLocked(ctx)
 	}
-	// All earlier events are seen: who is nameless now was nameless at the barrier.
-	f.followRenamesLocked()
-	f.expungeDoubtfulLocked(f.doubtLocked())
-	return nil
+	if _, err := f.followLocked(ctx); err != nil || !f.dirty {
+		return err
+	}
+	return f.rescanLocked(ctx)
 }
 
 // ClaimNew moves messages that lie in new/ to cur/, and gives the UIDs of those

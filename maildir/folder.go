@@ -94,6 +94,7 @@ type place struct {
 // presence is the set of names that a base has now.
 type presence struct {
 	places []place
+	came   int    // how often a name was said to be there
 	ino    uint64 // of the file, as the last scan said; 0 if an event told of it
 }
 
@@ -117,8 +118,22 @@ func (p *presence) set(at place, present bool) {
 	}
 	if present {
 		p.places = append(p.places, at)
+		p.came++
 	}
 }
+
+// doubt is a presence without a name, as it was seen.
+type doubt struct {
+	p    *presence
+	came int
+}
+
+// doubt tells whether there is no name, and gives how that was seen.
+func (p *presence) doubt() (doubt, bool) { return doubt{p, p.came}, len(p.places) == 0 }
+
+// settled tells whether p, after a barrier that was sent when d was seen, proves that the file is gone: it has had
+// no name all the time. One that came and went meanwhile may be in the midst of its next rename.
+func (d doubt) settled(p *presence) bool { return p == d.p && len(p.places) == 0 && p.came == d.came }
 
 // first is the place of the message itself, should there be a second file of its base: a copy put back
 // comes to new/, while clients know the one in cur/.

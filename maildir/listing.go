@@ -114,10 +114,14 @@ func (l *listing) set(at place, present bool) {
 	base := baseOf(at.name)
 	f, _ := l.search(base)
 	if f == nil {
-		if present && len(at.name) <= 255 {
-			l.add(at.dir, []byte(at.name), 0)
+		if len(at.name) > 255 {
+			return
 		}
-		return
+		l.add(at.dir, []byte(at.name), 0)
+		if present {
+			return
+		}
+		f, _ = l.search(base) // its other name was not read either: it may be on its way
 	}
 	if !f.odd {
 		if at.dir == f.dir && at.name == view(l.nameOf(f)) == present {
@@ -138,6 +142,17 @@ func (l *listing) presenceOf(f *listed) *presence {
 		return l.several[view(l.baseOf(f))]
 	}
 	return &presence{places: []place{l.placeOf(f)}, ino: f.ino}
+}
+
+// inDoubt gives the bases whose names events have taken away.
+func (l *listing) inDoubt() map[string]doubt {
+	in := make(map[string]doubt)
+	for base, p := range l.several {
+		if d, ok := p.doubt(); ok {
+			in[base] = d
+		}
+	}
+	return in
 }
 
 // each calls do for every base that is there.

@@ -17,7 +17,8 @@ import (
 //  3. A flag change learnt from an event is told only if the name is there now.
 //  4. A base name with no name present is in doubt, not expunged.
 //  5. A barrier (watch.go) proves that all earlier events have been seen.
-//  6. In doubt before a barrier, nameless after it, and not on disk: expunged.
+//  6. In doubt before a barrier, without any name since, and not on disk: expunged.
+//     (A name that came and went meanwhile may be half of the next rename.)
 //  7. A scan's answer holds for the names that no event touched from before the
 //     reading began until a barrier after it ended.
 //  8. Lost events make the folder dirty: no expunge until a whole scan.
@@ -187,24 +188,15 @@ func (f *Folder) settleLocked(ctx context.Context) error {
 			}
 			continue
 		}
-		changed := f.followRenamesLocked()
-		doubt := f.doubtLocked()
-		if len(doubt) > 0 && f.watched.Load() {
-			if changed {
-				f.publishLocked()
-			}
-			if err := f.barrier(ctx); err != nil {
-				return err
-			}
-			f.drainLocked()
-			if f.dirty {
-				continue
-			}
-			changed = f.followRenamesLocked()
-			changed = f.expungeDoubtfulLocked(doubt) || changed
+		changed, err := f.followLocked(ctx)
+		if err != nil {
+			return err
+		}
+		if f.dirty {
+			continue
 		}
 		before := f.state.n
-		err := f.assignLocked(ctx, false)
+		err = f.assignLocked(ctx, false)
 		if changed || f.state.n != before {
 			f.catchUpLocked(ctx)
 			if merr := f.raiseMarkLocked(ctx); merr != nil {
@@ -219,6 +211,27 @@ func (f *Folder) settleLocked(ctx context.Context) error {
 	}
 }
 
+// followLocked follows the renames that were drained, and expunges what is gone, for which it passes a barrier (rules 4 to 6).
+func (f *Folder) followLocked(ctx context.Context) (changed bool, err error) {
+	changed = f.followRenamesLocked()
+	doubts := f.doubtLocked()
+	if len(doubts) == 0 || !f.watched.Load() {
+		return changed, nil
+	}
+	if changed {
+		f.publishLocked()
+	}
+	if err := f.barrier(ctx); err != nil {
+		return changed, err
+	}
+	f.drainLocked()
+	if f.dirty {
+		return changed, nil
+	}
+	changed = f.followRenamesLocked() || changed
+	return f.expungeDoubtfulLocked(doubts) || changed, nil
+}
+
 // catchUpLocked sees what others did before they drew the MODSEQs that were found drawn: the next
 // snapshot has a HIGHESTMODSEQ above theirs, so it must hold their changes.
 func (f *Folder) catchUpLocked(ctx context.Context) {
@@ -230,8 +243,12 @@ func (f *Folder) catchUpLocked(ctx context.Context) {
 				return
 			}
 			f.drainLocked()
-			if f.followRenamesLocked(); !f.dirty {
-				f.expungeDoubtfulLocked(f.doubtLocked())
+			if !f.dirty {
+				if _, err := f.followLocked(ctx); err != nil {
+					return
+				}
+			}
+			if !f.dirty {
 				continue
 			}
 		}
@@ -288,10 +305,7 @@ func (f *Folder) setPresentLocked(at place, present bool) {
 			p = &presence{}
 			f.fresh[base] = p
 		}
-		p.set(at, present)
-		if len(p.places) == 0 {
-			delete(f.fresh, base)
-		}
+		p.set(at, present) // without a name it may be on its way to another: see dropVanishedFresh
 		return
 	}
 	p := f.odd[base]
@@ -388,25 +402,28 @@ func (f *Folder) nameLettersLocked(flags Flags) {
 	f.kw = f.kw.withUnknown(flags)
 }
 
-// doubtLocked lists the bases of messages with no name present.
-func (f *Folder) doubtLocked() []string {
-	var doubt []string
+// doubtLocked gives the messages with no name present, by base.
+func (f *Folder) doubtLocked() map[string]doubt {
+	var doubts map[string]doubt
 	for base, p := range f.odd {
-		if len(p.places) == 0 {
-			doubt = append(doubt, base)
+		if d, ok := p.doubt(); ok {
+			if doubts == nil {
+				doubts = make(map[string]doubt)
+			}
+			doubts[base] = d
 		}
 	}
-	return doubt
+	return doubts
 }
 
-// expungeDoubtfulLocked is rule 6. Looking on disk as well costs one call for
+// expungeDoubtfulLocked is rule 6, for what was in doubt before the barrier that has been passed. Looking on disk as well costs one call for
 // each expunged message and guards against an event that was not this folder's.
-func (f *Folder) expungeDoubtfulLocked(doubt []string) bool {
+func (f *Folder) expungeDoubtfulLocked(doubts map[string]doubt) bool {
 	var gone []uint32
-	for _, base := range doubt {
+	for base, d := range doubts {
 		p := f.odd[base]
 		uid, ci, ri, ok := f.lookupBase(base)
-		if p == nil || len(p.places) > 0 || !ok {
+		if p == nil || !d.settled(p) || !ok {
 			continue
 		}
 		if at := f.currentPlace(ci, ri); f.isMessage(at) {

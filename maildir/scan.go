@@ -64,9 +64,41 @@ func (f *Folder) readWatched(ctx context.Context) (*listing, error) {
 		for _, e := range events {
 			files.set(place{e.dir, e.name}, e.created)
 		}
-		return files, nil
+		if sure, err := f.settleListing(ctx, files); sure || err != nil {
+			return files, err
+		}
 	}
 	return nil, fmt.Errorf("%s: events were lost in %d scans: %w", f.name, scanAttempts, ErrBusy)
+}
+
+// settleListing makes sure that what has no name by now is gone, and not half renamed (rule 6); false where
+// that cannot be had.
+func (f *Folder) settleListing(ctx context.Context, files *listing) (sure bool, err error) {
+	for range scanAttempts {
+		before := files.inDoubt()
+		if len(before) == 0 {
+			return true, nil
+		}
+		if err := f.barrier(ctx); err != nil {
+			return false, err
+		}
+		events, overflow := f.queue.take(nil)
+		if overflow {
+			return false, nil
+		}
+		for _, e := range events {
+			files.set(place{e.dir, e.name}, e.created)
+		}
+		sure = true
+		for base, d := range files.inDoubt() {
+			was, ok := before[base]
+			sure = sure && ok && was == d
+		}
+		if sure {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // readUnwatched is rules 9 and 10. absenceCounts tells whether a message that

@@ -72,6 +72,9 @@ func storm(t *testing.T, opt Options, overflow bool) {
 	outside.Wait()
 	close(end)
 	sessions.Wait()
+	for _, sess := range o.sessions {
+		sess.finish()
+	}
 	o.compareWithDisk(dir)
 	t.Logf("%d outside changes, %d deliveries, %d deletions; sessions were told of %d arrivals, %d expunges, %d flag changes; %d overflows",
 		o.changes, o.deliveries, len(o.deleted), o.told.arrived, o.told.expunged, o.told.flags, o.overflows)
@@ -291,7 +294,6 @@ func (s *stormSession) report(newer *Snapshot) {
 }
 
 func (s *stormSession) run(end chan struct{}) {
-	defer s.finish()
 	for {
 		select {
 		case <-end:
@@ -375,7 +377,7 @@ func (s *stormSession) expunge() {
 	s.report(snap)
 }
 
-// finish lets the session see the end, and gives up the folder.
+// finish lets the session see the end, when nobody changes anything any more, and gives up the folder.
 func (s *stormSession) finish() {
 	s.sync()
 	s.folder.Close()

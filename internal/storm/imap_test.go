@@ -19,8 +19,19 @@ var errBye = errors.New("BYE")
 // imapConn is one connection, and a reader of responses that knows no more than their grammar.
 type imapConn struct {
 	net.Conn
-	r   *bufio.Reader
-	tag int
+	r     *bufio.Reader
+	tag   int
+	trace []string // the last lines in both directions
+}
+
+// maxTrace is how many lines are kept to explain a fault.
+const maxTrace = 30
+
+func (c *imapConn) note(format string, args ...any) {
+	if len(c.trace) >= 2*maxTrace {
+		c.trace = append(c.trace[:0], c.trace[maxTrace:]...)
+	}
+	c.trace = append(c.trace, time.Now().Format("05.000 ")+fmt.Sprintf(format, args...))
 }
 
 // response is one line with its literals. What follows OK, NO, BAD, BYE or + is text.
@@ -57,12 +68,21 @@ func (c *imapConn) send(cmd string) (tag string, err error) {
 	c.tag++
 	tag = "t" + strconv.Itoa(c.tag)
 	c.SetDeadline(time.Now().Add(patience))
+	c.note("C %.120s", cmd)
 	_, err = io.WriteString(c, tag+" "+cmd+"\r\n")
 	return tag, err
 }
 
 // read reads one response.
 func (c *imapConn) read() (*response, error) {
+	res, err := c.readOne()
+	if err == nil {
+		c.note("S %s %.100v %.100s", res.tag, res.items, res.text)
+	}
+	return res, err
+}
+
+func (c *imapConn) readOne() (*response, error) {
 	tag, end, err := c.atom()
 	if err != nil {
 		return nil, err

@@ -59,7 +59,18 @@ type site struct {
 }
 
 func newSite(t *testing.T) *site {
-	s := &site{t: t, dir: t.TempDir(), uid: -1}
+	dir, err := os.MkdirTemp("", "storm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() && *stormTime > 0 {
+			t.Log("kept:", dir)
+		} else {
+			os.RemoveAll(dir)
+		}
+	})
+	s := &site{t: t, dir: dir, uid: -1}
 	if os.Geteuid() == 0 {
 		u, err := user.Lookup(mailUser)
 		if err != nil {
@@ -68,9 +79,7 @@ func newSite(t *testing.T) *site {
 		s.uid, _ = strconv.Atoi(u.Uid)
 		s.gid, _ = strconv.Atoi(u.Gid)
 	}
-	for d := s.dir; d != os.TempDir() && len(d) > 1; d = filepath.Dir(d) {
-		os.Chmod(d, 0o755)
-	}
+	os.Chmod(dir, 0o755) // the mail user works in it
 	s.write("users", "u:{PLAIN}"+password+"\n", 0o644)
 	if err := os.MkdirAll(s.tree(), 0o755); err != nil {
 		t.Fatal(err)

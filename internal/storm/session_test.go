@@ -46,6 +46,10 @@ type session struct {
 }
 
 func (s *session) fault(kind, format string, args ...any) {
+	if kind == "numbering" && s.imapConn != nil {
+		format += "; before it:\n\t%s"
+		args = append(args, strings.Join(s.trace[max(0, len(s.trace)-maxTrace):], "\n\t"))
+	}
 	s.o.fault(kind, s.who+": "+format, args...)
 }
 
@@ -195,7 +199,7 @@ func (s *session) vanished(res *response) {
 func (s *session) fetched(n int, res *response) {
 	list, _ := res.items[2].([]any)
 	if n < 1 || n > len(s.view) || len(list)%2 != 0 {
-		s.fault("numbering", "FETCH %d of %d: %.300v", n, len(s.view), res.items)
+		s.fault("numbering", "FETCH %d of %d", n, len(s.view))
 		return
 	}
 	m := &s.view[n-1]
@@ -404,6 +408,7 @@ func (s *session) idle(ctx context.Context, d time.Duration) error {
 		}
 	}
 	s.SetDeadline(time.Now().Add(patience))
+	s.note("C DONE")
 	if _, err := s.Write([]byte("DONE\r\n")); err != nil {
 		return err
 	}
