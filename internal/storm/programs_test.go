@@ -72,7 +72,7 @@ func (st *storm) startPrograms(ctx context.Context, wg *sync.WaitGroup) {
 		st.programs = append(st.programs, p)
 		w := &outsider{st: st, ctx: ctx, name: p.name, rng: rand.New(rand.NewPCG(6, uint64(i)))}
 		wg.Go(func() {
-			for wait(ctx, 200*time.Millisecond) {
+			for wait(ctx, time.Second) {
 				p.after(p, w)
 			}
 		})
