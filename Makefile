@@ -12,7 +12,7 @@ INTEROP ?= $(if $(CI),require,run)
 STORM ?= 10m
 FUZZTIME ?= 1m
 
-.PHONY: bench test build check unit interop reference clients storm fuzz
+.PHONY: bench crash test build check unit interop reference clients storm fuzz
 
 test: clients check unit interop
 
@@ -37,6 +37,10 @@ reference: clients
 
 clients:
 	@.ci/clients
+
+# Kills, failing calls and power cuts at every call that writes; see internal/crash. Takes half an hour.
+crash:
+	go test ./internal/crash -count=1 -timeout 0 -v -whole
 
 storm:
 	go test ./maildir ./internal/storm -run 'Storm|Servers|Dovecot' -parallel 8 -count=1 -timeout 0 -v -storm=$(STORM)

@@ -147,14 +147,6 @@ func inParallel(step int, do func(k int) (more bool)) {
 	wg.Wait()
 }
 
-// stepFor spreads the sample over all cases, unless all are wanted.
-func stepFor(all int) int {
-	if *wholeFlag {
-		return 1
-	}
-	return max(1, all / *sampleFlag)
-}
-
 // nth picks the k-th of some calls; asked by one goroutine.
 func nth(k int, some func(call) bool) func(call) bool {
 	seen := 0

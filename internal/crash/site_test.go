@@ -26,7 +26,7 @@ import (
 var wholeFlag = flag.Bool("whole", false, "try every case; takes a while")
 
 // sampleFlag is about how many cases each test tries otherwise.
-var sampleFlag = flag.Int("sample", 6, "how many cases of each kind to try without -whole")
+var sampleFlag = flag.Int("sample", 3, "how many cases of each kind to try without -whole")
 
 // keepFlag keeps the tree, the server's log and what was said, of the cases that failed.
 var keepFlag = flag.Bool("keep", false, "keep the directories of cases that fail")
@@ -68,6 +68,15 @@ func scratch(t *testing.T) string {
 	return dir
 }
 
+// stepFor spreads the sample over all cases, unless all are wanted.
+func stepFor(all int) int {
+	if *wholeFlag {
+		return 1
+	}
+	return max(1, all / *sampleFlag)
+}
+
+// memory is where files are kept in memory, if there is such a place.
 func memory() string {
 	if fi, err := os.Stat("/dev/shm"); err == nil && fi.IsDir() {
 		return "/dev/shm"
