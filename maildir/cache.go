@@ -152,13 +152,14 @@ func (c *cache) drop(file *os.File, uid uint32, e cacheEntry) {
 	}
 }
 
-// sentDay gives the day of the message's Date field, message.NoDay if it has none; ok is false
-// if there is no record.
-func (c *cache) sentDay(uid uint32, key cacheKey) (day int32, ok bool) {
+// copyPage appends the entries of a page.
+func (c *cache) copyPage(dst page, of uint32) page {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e, ok := c.findLocked(uid, key.check())
-	return e.day(), ok
+	if p := c.pages[of]; p != nil {
+		dst = append(dst, *p...)
+	}
+	return dst
 }
 
 // refresh opens the cache, also when another has taken its place, and looks at what others have appended.

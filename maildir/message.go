@@ -205,13 +205,17 @@ func (m *Message) wireSize() (int64, error) {
 // Info gives a message's INTERNALDATE and its RFC822.SIZE, the octets with
 // CRLF line ends. The file is opened only if nothing else tells them.
 func (f *Folder) Info(ctx context.Context, uid uint32, wantSize bool) (date time.Time, size int64, err error) {
-	rd := f.NewReading(ctx)
-	defer rd.Close()
 	snap := f.Snapshot()
 	i, ok := snap.Find(uid)
 	if !ok {
 		return time.Time{}, 0, fmt.Errorf("UID %d: %w", uid, ErrExpunged)
 	}
+	c, r := snap.at(i)
+	if k := &c.facts[r]; k.date.Load() != 0 && (!wantSize || k.size.Load() != 0) {
+		return unixNano(k.date.Load()), k.size.Load() - 1, nil
+	}
+	rd := f.NewReading(ctx)
+	defer rd.Close()
 	rd.Seek(snap, i)
 	size = -1
 	if wantSize {

@@ -23,10 +23,16 @@ type Reading struct {
 	ready  bool  // the cache was refreshed
 	src    bytes.Reader
 
+	days   page   // a copy of a page of the cache, so that dates are compared without its lock
+	dayAt  int    // in days, of the last message
+	dayOf  uint32 // which page
+	hasDay bool   // days was copied
+
 	// of the message at hand
 	uid    uint32
-	snap   *Snapshot // in which it is message i
-	i      int
+	snap   *Snapshot // in which c has it, as its r-th
+	c      *records
+	r      int
 	rec    message.Record
 	msg    Message
 	opened bool
@@ -44,7 +50,9 @@ func (rd *Reading) Seek(s *Snapshot, i int) {
 	if rd.batch.full() {
 		rd.folder.cache.append(&rd.batch, rd.folder.Snapshot())
 	}
-	rd.snap, rd.i, rd.uid = s, i, s.UID(i)
+	rd.snap = s
+	rd.c, rd.r = s.at(i)
+	rd.uid = rd.c.recs[rd.r].uid
 }
 
 func (rd *Reading) release() {
@@ -70,10 +78,10 @@ func (rd *Reading) locate() (*records, int, error) {
 		if !ok {
 			return nil, 0, fmt.Errorf("UID %d: %w", rd.uid, ErrExpunged)
 		}
-		rd.snap, rd.i = now, i
+		rd.snap = now
+		rd.c, rd.r = now.at(i)
 	}
-	c, r := rd.snap.at(rd.i)
-	return c, r, nil
+	return rd.c, rd.r, nil
 }
 
 // File opens the message's file. Do not close it.
@@ -173,10 +181,7 @@ func (rd *Reading) kept(c *records, r int) message.Record {
 	if rd.rec != nil {
 		return rd.rec
 	}
-	if !rd.ready {
-		rd.folder.cache.refresh(rd.folder.Snapshot())
-		rd.ready = true
-	}
+	rd.refresh()
 	key, known := c.facts[r].key()
 	if rd.opened {
 		key, known = rd.msg.key, true
@@ -267,11 +272,13 @@ func (rd *Reading) parse(m *Message) (*message.Message, error) {
 
 // SentDay is the day of the Date field in days since 1970, message.NoDay if there is none that can be read.
 func (rd *Reading) SentDay() (int32, error) {
-	if c, r, err := rd.locate(); err != nil {
+	c, r, err := rd.locate()
+	if err != nil {
 		return 0, err
-	} else if key, known := c.facts[r].key(); known && rd.ready {
-		if day, ok := rd.folder.cache.sentDay(rd.uid, key); ok {
-			return day, nil
+	}
+	if key, known := c.facts[r].key(); known {
+		if e, ok := rd.entry(); ok && e.check() == key.check() {
+			return e.day(), nil
 		}
 	}
 	rec, err := rd.Record()
@@ -279,4 +286,34 @@ func (rd *Reading) SentDay() (int32, error) {
 		return 0, err
 	}
 	return rec.SentDay(), nil
+}
+
+// entry gives what the cache has of the message in memory. It may not have the newest yet.
+func (rd *Reading) entry() (cacheEntry, bool) {
+	if of := rd.uid / pageUIDs; !rd.hasDay || of != rd.dayOf {
+		rd.refresh()
+		rd.days = rd.folder.cache.copyPage(rd.days[:0], of)
+		rd.dayOf, rd.dayAt, rd.hasDay = of, 0, true
+	}
+	low := rd.uid % pageUIDs
+	for n := rd.dayAt; n < min(rd.dayAt+2, len(rd.days)); n++ { // mostly the next, or once more the last
+		if rd.days[n].low() == low {
+			rd.dayAt = n
+			return rd.days[n], true
+		}
+	}
+	n, ok := rd.days.search(low)
+	if !ok {
+		return cacheEntry{}, false
+	}
+	rd.dayAt = n
+	return rd.days[n], true
+}
+
+// refresh lets the cache look at its file, once a Reading.
+func (rd *Reading) refresh() {
+	if !rd.ready {
+		rd.folder.cache.refresh(rd.folder.Snapshot())
+		rd.ready = true
+	}
 }

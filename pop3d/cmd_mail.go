@@ -1,6 +1,7 @@
 package pop3d
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -184,6 +185,16 @@ func (s *session) send(n int, text string, lines int64) (int64, error) {
 
 // copyMessage gives the file's octets to w, as many as w wants.
 func (s *session) copyMessage(w *messageWriter, msg *account.Message) error {
+	if text := msg.Text(); text != nil && (s.utf8 || isASCII(header(text))) {
+		for len(text) > 0 && !w.done() {
+			n := min(len(text), copyBuffer)
+			if err := w.write(text[:n]); err != nil {
+				return err
+			}
+			text = text[n:]
+		}
+		return nil
+	}
 	write, flush := w.write, func() error { return nil }
 	if !s.utf8 {
 		d := newSurrogate(w.write)
@@ -205,6 +216,19 @@ func (s *session) copyMessage(w *messageWriter, msg *account.Message) error {
 		}
 	}
 	return flush()
+}
+
+// header gives the beginning of a message that holds its header, and perhaps more.
+func header(text []byte) []byte {
+	for rest := text; ; {
+		i := bytes.IndexByte(rest, '\n')
+		if i < 0 {
+			return text
+		}
+		if rest = rest[i+1:]; bytes.HasPrefix(rest, []byte("\n")) || bytes.HasPrefix(rest, []byte("\r\n")) {
+			return text[:len(text)-len(rest)]
+		}
+	}
 }
 
 // readError is one of the file, where others are the socket's.

@@ -22,7 +22,7 @@ var errLineTooLong = errors.New("line too long")
 var errFlood = errors.New("endless line")
 
 const (
-	writeBuffer = 4096
+	writeBuffer = 16 << 10 // most messages go out in one write, with their answer
 	readBuffer  = 512
 	floodLength = 64 << 10 // of a line that is skipped
 )
