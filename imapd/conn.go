@@ -234,8 +234,11 @@ func (c *conn) converse() {
 		if c.dec.Buffered() == 0 && !c.sock.Readable() {
 			if err := c.rest(); err != nil {
 				c.farewell(err)
+				return
 			}
-			return
+			if c.idling != nil || !c.sock.AwaitBriefly(c.waitUntil) {
+				return
+			}
 		}
 		if err := c.next(); err != nil {
 			c.farewell(err)

@@ -216,7 +216,10 @@ func (s *session) converse() error {
 			if err := s.conn.rest(); err != nil {
 				return s.commandEnded(err)
 			}
-			return nil
+			if !s.conn.sock.AwaitBriefly(s.waitUntil) {
+				return nil
+			}
+			s.conn.attach()
 		}
 		if err := s.command(); err != nil {
 			return err
