@@ -16,10 +16,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Every file of a tree is opened in this file. A path below the tree's root is
-// only ever walked by os.Root, so no symbolic link leads out of it; message
-// files are opened without following links and without blocking, and must be
-// regular, so that a FIFO or a device put in their place stops nobody.
+// Every file of a tree is opened in this file. The path of a tree's root is
+// walked once; below it all calls name a directory's descriptor and a single
+// component, and follow no link, so nothing leads out of the tree. Files are
+// opened without blocking and must be regular, so that a FIFO or a device put in
+// their place stops nobody.
 
 // fileID names a file for as long as it exists.
 type fileID struct{ dev, ino uint64 }
@@ -32,34 +33,74 @@ type stamp struct {
 	size         int64 // octets; 0 for directories
 }
 
-func sysStat(fi fs.FileInfo) (*syscall.Stat_t, bool) {
-	st, ok := fi.Sys().(*syscall.Stat_t)
-	return st, ok
+// fileInfo is what fstatat says of a file.
+type fileInfo struct {
+	name string
+	st   unix.Stat_t
 }
 
-func stampOf(fi fs.FileInfo) stamp {
-	st, ok := sysStat(fi)
-	if !ok {
-		return stamp{mtime: fi.ModTime().UnixNano(), size: fi.Size()}
+func (fi *fileInfo) Name() string       { return fi.name }
+func (fi *fileInfo) Size() int64        { return fi.st.Size }
+func (fi *fileInfo) ModTime() time.Time { return time.Unix(fi.st.Mtim.Unix()) }
+func (fi *fileInfo) IsDir() bool        { return fi.Mode().IsDir() }
+func (fi *fileInfo) Sys() any           { return &fi.st }
+
+func (fi *fileInfo) Mode() fs.FileMode {
+	m := fs.FileMode(fi.st.Mode & 0o777)
+	if fi.st.Mode&unix.S_ISGID != 0 {
+		m |= fs.ModeSetgid
 	}
-	s := stamp{
-		fileID: fileID{uint64(st.Dev), st.Ino},
-		mtime:  st.Mtim.Nano(),
-		ctime:  st.Ctim.Nano(),
+	switch fi.st.Mode & unix.S_IFMT {
+	case unix.S_IFREG:
+	case unix.S_IFDIR:
+		m |= fs.ModeDir
+	case unix.S_IFLNK:
+		m |= fs.ModeSymlink
+	default:
+		m |= fs.ModeIrregular
 	}
-	if fi.Mode().IsRegular() {
-		s.size = fi.Size()
+	return m
+}
+
+func statStamp(st *unix.Stat_t) stamp {
+	s := stamp{fileID: fileID{uint64(st.Dev), st.Ino}, mtime: st.Mtim.Nano(), ctime: st.Ctim.Nano()}
+	if st.Mode&unix.S_IFMT == unix.S_IFREG {
+		s.size = st.Size
 	}
 	return s
 }
 
+// stampOf is a file's stamp, whether an open file was asked or its directory.
+func stampOf(fi fs.FileInfo) stamp {
+	switch st := fi.Sys().(type) {
+	case *unix.Stat_t:
+		return statStamp(st)
+	case *syscall.Stat_t:
+		s := stamp{fileID: fileID{uint64(st.Dev), st.Ino}, mtime: st.Mtim.Nano(), ctime: st.Ctim.Nano()}
+		if fi.Mode().IsRegular() {
+			s.size = fi.Size()
+		}
+		return s
+	}
+	return stamp{mtime: fi.ModTime().UnixNano(), size: fi.Size()}
+}
+
+// linksOf is the number of names that a file has; 1 if the system does not say.
+func linksOf(fi fs.FileInfo) uint64 {
+	switch st := fi.Sys().(type) {
+	case *unix.Stat_t:
+		return uint64(st.Nlink)
+	case *syscall.Stat_t:
+		return uint64(st.Nlink)
+	}
+	return 1
+}
+
 // dir is an open directory. It stays the same directory when somebody renames
-// it or puts another in its place.
+// it or puts another in its place. It is safe for concurrent use until closed.
 type dir struct {
-	root *os.Root
-	file *os.File // the same directory, for getdents, fsync and fstat
-	fd   int      // file's descriptor, for the calls that take two directories
-	id   fileID
+	fd int
+	id fileID
 
 	unsynced atomic.Bool // the last sync failed
 }
@@ -67,75 +108,153 @@ type dir struct {
 // openTopDir opens the top of a tree by its path: the one place where a path
 // from the configuration is walked.
 func openTopDir(path string) (*dir, error) {
-	root, err := os.OpenRoot(path)
+	return newDir(unix.AT_FDCWD, path, 0)
+}
+
+// syncDir makes the names in a directory at or above a tree's root durable.
+func syncDir(path string) error {
+	d, err := openTopDir(path)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return newDir(root)
+	defer d.close()
+	return d.sync()
 }
 
 // openDir opens a subdirectory, which must not be a symbolic link.
 func (d *dir) openDir(name string) (*dir, error) {
-	fi, err := d.root.Lstat(name)
-	if err != nil {
-		return nil, err
+	if name != "." {
+		if err := singleName(name); err != nil {
+			return nil, err
+		}
 	}
-	if !fi.IsDir() {
-		return nil, fmt.Errorf("%s: %w", name, syscall.ENOTDIR)
-	}
-	root, err := d.root.OpenRoot(name)
-	if err != nil {
-		return nil, err
-	}
-	return newDir(root)
+	return newDir(d.fd, name, unix.O_NOFOLLOW)
 }
 
-func newDir(root *os.Root) (*dir, error) {
-	f, err := root.Open(".")
+func newDir(at int, name string, flags int) (*dir, error) {
+	fd, err := openat(at, name, unix.O_RDONLY|unix.O_DIRECTORY|flags, 0)
 	if err != nil {
-		root.Close()
-		return nil, err
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
-	fi, err := f.Stat()
-	if err != nil {
-		f.Close()
-		root.Close()
-		return nil, err
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		unix.Close(fd)
+		return nil, &fs.PathError{Op: "stat", Path: name, Err: err}
 	}
-	return &dir{root: root, file: f, fd: int(f.Fd()), id: stampOf(fi).fileID}, nil
+	return &dir{fd: fd, id: fileID{uint64(st.Dev), st.Ino}}, nil
+}
+
+// openat is the system call, made again when a signal interrupts it.
+func openat(at int, name string, flags int, perm fs.FileMode) (fd int, err error) {
+	for {
+		fd, err = unix.Openat(at, name, flags|unix.O_CLOEXEC, uint32(perm))
+		if err != unix.EINTR {
+			return fd, err
+		}
+	}
 }
 
 func (d *dir) close() {
-	if d == nil {
-		return
+	if d != nil && d.fd >= 0 {
+		unix.Close(d.fd)
+		d.fd = -1
 	}
-	d.file.Close()
-	d.root.Close()
 }
 
 func (d *dir) stamp() (stamp, error) {
-	fi, err := d.file.Stat()
-	if err != nil {
-		return stamp{}, err
+	var st unix.Stat_t
+	if err := unix.Fstat(d.fd, &st); err != nil {
+		return stamp{}, os.NewSyscallError("fstat", err)
 	}
-	return stampOf(fi), nil
+	return statStamp(&st), nil
 }
 
-func (d *dir) stat(name string) (fs.FileInfo, error) { return d.root.Lstat(name) }
+// octets is how large the directory is, a rough measure of its names; 0 if the system does not say.
+func (d *dir) octets() int64 {
+	var st unix.Stat_t
+	if unix.Fstat(d.fd, &st) != nil {
+		return 0
+	}
+	return st.Size
+}
+
+func (d *dir) stat(name string) (fs.FileInfo, error) {
+	fi := &fileInfo{name: name}
+	err := singleName(name)
+	if err == nil {
+		err = unix.Fstatat(d.fd, name, &fi.st, unix.AT_SYMLINK_NOFOLLOW)
+	}
+	if err != nil {
+		return nil, &fs.PathError{Op: "stat", Path: name, Err: err}
+	}
+	return fi, nil
+}
 
 func (d *dir) exists(name string) bool {
-	_, err := d.root.Lstat(name)
+	_, err := d.stat(name)
 	return err == nil
 }
 
-func (d *dir) rename(from, to string) error { return d.root.Rename(from, to) }
-func (d *dir) remove(name string) error     { return d.root.Remove(name) }
+// rename replaces what has the new name, within the directory.
+func (d *dir) rename(from, to string) error {
+	err := singleName(from, to)
+	if err == nil {
+		err = unix.Renameat(d.fd, from, d.fd, to)
+	}
+	if err != nil {
+		return &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
+	}
+	return nil
+}
+
+// remove removes a file or an empty directory.
+func (d *dir) remove(name string) error {
+	err := singleName(name)
+	if err == nil {
+		if err = unix.Unlinkat(d.fd, name, 0); err == unix.EISDIR {
+			err = unix.Unlinkat(d.fd, name, unix.AT_REMOVEDIR)
+		}
+	}
+	if err != nil {
+		return &fs.PathError{Op: "remove", Path: name, Err: err}
+	}
+	return nil
+}
+
+// removeAll removes a file, or a directory and all in it; it is no error that it is not there. Links are not followed.
+func (d *dir) removeAll(name string) error {
+	err := d.remove(name)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if !errors.Is(err, unix.ENOTEMPTY) && !errors.Is(err, unix.EEXIST) {
+		return err
+	}
+	sub, oerr := d.openDir(name)
+	if oerr != nil {
+		return err
+	}
+	defer sub.close()
+	var names []string
+	if _, err := sub.readNames(false, func(n []byte, _ direntType, _ uint64) { names = append(names, string(n)) }); err != nil {
+		return err
+	}
+	for _, n := range names {
+		if err := sub.removeAll(n); err != nil {
+			return err
+		}
+	}
+	if err := d.remove(name); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
 
 // sync makes the names in the directory durable.
 func (d *dir) sync() error {
-	err := d.file.Sync()
+	err := unix.Fsync(d.fd)
 	d.unsynced.Store(err != nil)
-	return err
+	return os.NewSyscallError("fsync", err)
 }
 
 // settle syncs the directory if its last sync failed: what one command was refused for must
@@ -181,9 +300,22 @@ func singleName(names ...string) error {
 	return nil
 }
 
+// openFile opens a file by its name in the directory, following no link and waiting for nobody.
+func (d *dir) openFile(name string, flags int, perm fs.FileMode) (*os.File, error) {
+	err := singleName(name)
+	var fd int
+	if err == nil {
+		fd, err = openat(d.fd, name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK, perm)
+	}
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	return os.NewFile(uintptr(fd), name), nil
+}
+
 // open opens a regular file for reading.
 func (d *dir) open(name string) (*os.File, error) {
-	return regular(d.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0))
+	return regular(d.openFile(name, os.O_RDONLY, 0))
 }
 
 // create makes a new file for writing, with the directory's group; it must not exist.
@@ -197,7 +329,7 @@ func (d *dir) make(name string, mode int, perm fs.FileMode) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := d.root.OpenFile(name, mode, r.beforehand(perm))
+	f, err := d.openFile(name, mode, r.beforehand(perm))
 	if err != nil {
 		return nil, err
 	}
@@ -211,7 +343,7 @@ func (d *dir) make(name string, mode int, perm fs.FileMode) (*os.File, error) {
 
 // openAppend opens an existing regular file for appending.
 func (d *dir) openAppend(name string) (*os.File, error) {
-	return regular(d.root.OpenFile(name, os.O_RDWR|os.O_APPEND|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0))
+	return regular(d.openFile(name, os.O_RDWR|os.O_APPEND, 0))
 }
 
 // openOrCreate opens a regular file for reading and writing, empty if it was not there.
@@ -221,11 +353,10 @@ func (d *dir) openOrCreate(name string) (*os.File, error) {
 
 // openOrMake opens a regular file, and makes it if it was not there.
 func (d *dir) openOrMake(name string, mode int) (*os.File, error) {
-	mode |= syscall.O_NONBLOCK | syscall.O_NOFOLLOW
 	var f *os.File
 	var err error
 	for range 8 { // others may make and remove it meanwhile
-		if f, err = regular(d.root.OpenFile(name, mode, 0)); !errors.Is(err, fs.ErrNotExist) {
+		if f, err = regular(d.openFile(name, mode, 0)); !errors.Is(err, fs.ErrNotExist) {
 			break
 		}
 		if f, err = d.make(name, mode|os.O_CREATE|os.O_EXCL, d.filePerm()); !errors.Is(err, fs.ErrExist) {
@@ -237,7 +368,7 @@ func (d *dir) openOrMake(name string, mode int) (*os.File, error) {
 
 // openUpdate opens an existing regular file for reading and writing.
 func (d *dir) openUpdate(name string) (*os.File, error) {
-	return regular(d.root.OpenFile(name, os.O_RDWR|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0))
+	return regular(d.openFile(name, os.O_RDWR, 0))
 }
 
 // openCache opens a regular file for reading and, where it may be written, for appending; it is then made if it
@@ -255,13 +386,7 @@ func (d *dir) openMessage(name string, st *unix.Stat_t) (fd int, err error) {
 	if err := singleName(name); err != nil {
 		return -1, err
 	}
-	for {
-		fd, err = unix.Openat(d.fd, name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-		if err != unix.EINTR {
-			break
-		}
-	}
-	if err != nil {
+	if fd, err = openat(d.fd, name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0); err != nil {
 		return -1, err
 	}
 	if err = unix.Fstat(fd, st); err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
@@ -383,11 +508,11 @@ func writeSynced(f *os.File, data []byte) (stamp, error) {
 
 // perm is the directory's own mode: what is made in it takes the same rights.
 func (d *dir) perm() fs.FileMode {
-	fi, err := d.file.Stat()
-	if err != nil {
+	var st unix.Stat_t
+	if unix.Fstat(d.fd, &st) != nil {
 		return 0o700
 	}
-	return fi.Mode().Perm()
+	return fs.FileMode(st.Mode & 0o777)
 }
 
 func (d *dir) filePerm() fs.FileMode { return d.perm() & 0o666 }
@@ -398,8 +523,11 @@ func (d *dir) mkdir(name string) error {
 	if err != nil {
 		return err
 	}
-	if err := d.root.Mkdir(name, r.mode&0o700); err != nil {
-		return err
+	if err = singleName(name); err == nil {
+		err = unix.Mkdirat(d.fd, name, uint32(r.mode&0o700))
+	}
+	if err != nil {
+		return &fs.PathError{Op: "mkdir", Path: name, Err: err}
 	}
 	return d.settleDir(name, r)
 }
@@ -425,16 +553,16 @@ var direntBufs = sync.Pool{New: func() any { b := make([]byte, minDirentBuf); re
 // lock; a caller who asks for atomic gets a buffer grown until they do, or whole false
 // after a few tries.
 func (d *dir) readNames(atomic bool, each func(name []byte, typ direntType, ino uint64)) (whole bool, err error) {
-	f, err := d.root.Open(".") // an offset of its own: others may read at the same time
+	fd, err := openat(d.fd, ".", unix.O_RDONLY|unix.O_DIRECTORY, 0) // an offset of its own: others may read at the same time
 	if err != nil {
-		return false, err
+		return false, os.NewSyscallError("openat", err)
 	}
-	defer f.Close()
+	defer unix.Close(fd)
 	bp := direntBufs.Get().(*[]byte)
 	defer direntBufs.Put(bp)
 	buf := *bp
 	if !atomic {
-		_, err := readDirents(f, buf, each)
+		_, err := readDirents(fd, buf, each)
 		return false, err
 	}
 	type entry struct {
@@ -445,7 +573,7 @@ func (d *dir) readNames(atomic bool, each func(name []byte, typ direntType, ino 
 	for try := 0; try < 24; try++ {
 		var names []byte
 		var entries []entry
-		calls, err := readDirents(f, buf, func(name []byte, typ direntType, ino uint64) {
+		calls, err := readDirents(fd, buf, func(name []byte, typ direntType, ino uint64) {
 			off := len(names)
 			names = append(names, name...)
 			entries = append(entries, entry{off, len(names), typ, ino})
@@ -465,17 +593,17 @@ func (d *dir) readNames(atomic bool, each func(name []byte, typ direntType, ino 
 		if need := len(names)*2 + len(entries)*64; need > len(buf) && need <= maxDirentBuf {
 			buf = make([]byte, need)
 		}
-		if _, err := f.Seek(0, io.SeekStart); err != nil {
-			return false, err
+		if _, err := unix.Seek(fd, 0, io.SeekStart); err != nil {
+			return false, os.NewSyscallError("lseek", err)
 		}
 	}
 	return false, nil
 }
 
-// readDirents reads f to its end and counts the getdents calls that gave names.
-func readDirents(f *os.File, buf []byte, each func([]byte, direntType, uint64)) (calls int, err error) {
+// readDirents reads a directory to its end and counts the getdents calls that gave names.
+func readDirents(fd int, buf []byte, each func([]byte, direntType, uint64)) (calls int, err error) {
 	for {
-		n, err := syscall.ReadDirent(int(f.Fd()), buf)
+		n, err := syscall.ReadDirent(fd, buf)
 		if err == syscall.EINTR {
 			continue
 		}
@@ -522,4 +650,13 @@ func (d *dir) setTimesNow(name string) error {
 }
 
 // setTimes sets a file's modification time: INTERNALDATE lives there.
-func (d *dir) setTimes(name string, t time.Time) error { return d.root.Chtimes(name, t, t) }
+func (d *dir) setTimes(name string, t time.Time) error {
+	if err := singleName(name); err != nil {
+		return err
+	}
+	ts, err := unix.TimeToTimespec(t)
+	if err != nil {
+		return err
+	}
+	return unix.UtimesNanoAt(d.fd, name, []unix.Timespec{ts, ts}, unix.AT_SYMLINK_NOFOLLOW)
+}

@@ -242,10 +242,27 @@ func (s *Store) releaseTreeLocked(t *Tree) {
 	}
 }
 
-// makeTree makes an empty Maildir.
+// makeTree makes an empty Maildir, and its missing parents, durably: the first message that comes must not be
+// lost with the directory that it is in.
 func makeTree(path string) error {
+	made := []string{path}
+	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
+		if _, err := os.Lstat(dir); err == nil || dir == filepath.Dir(dir) {
+			made = append(made, dir) // holds the name of the topmost that is made
+			break
+		}
+		made = append(made, dir)
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return wrapSys("make", path, err)
 	}
-	return wrapSys("make", path, gomaildir.Dir(path).Init())
+	if err := gomaildir.Dir(path).Init(); err != nil {
+		return wrapSys("make", path, err)
+	}
+	for _, dir := range made {
+		if err := syncDir(dir); err != nil {
+			return wrapSys("sync", dir, err)
+		}
+	}
+	return nil
 }
