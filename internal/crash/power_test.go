@@ -55,18 +55,50 @@ func (r *recorder) wantAfter() bool { return r.sync != nil }
 
 // TestPowerUnsynced cuts the power before each call and drops all that was not synced.
 func TestPowerUnsynced(t *testing.T) {
-	step := stepsOver(t, anyCall)
-	r := &recorder{t: t, step: step}
+	r := &recorder{t: t, step: stepsOver(t, anyCall)}
 	c, err := newTrialIn(r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.remove(t)
-	fi, err := os.Stat(c.tree)
+	r.dropUnsynced(c, func() error { return c.run() })
+}
+
+// TestPowerNewUser is TestPowerUnsynced for a user whose tree is made on the way, as by the first message.
+func TestPowerNewUser(t *testing.T) {
+	mustTrace(t)
+	r := &recorder{t: t, step: 1}
+	c, err := newTrialIn(r)
+	if err == nil {
+		err = os.RemoveAll(filepath.Dir(c.tree))
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := newDurable(c.tree)
+	c.tracer.root = filepath.Join(c.dir, "mail")
+	c.s.ledger = newLedger()
+	r.dropUnsynced(c, func() error {
+		if err := c.start(); err != nil {
+			return err
+		}
+		defer c.s.hangUp()
+		c.s.mu.Lock()
+		defer c.s.mu.Unlock()
+		return errors.Join(
+			c.s.append("INBOX", part{"n1", `\Seen`, someDate, 5}), c.s.look("INBOX"),
+			c.s.create("Work", ""), c.s.append("Work", part{"n2", "Word", "", 5}), c.s.subscribe("Work", true))
+	})
+}
+
+// dropUnsynced has work done, and compares what each cut leaves of it.
+func (r *recorder) dropUnsynced(c *trial, work func() error) {
+	t := r.t
+	defer c.remove(t)
+	mail := filepath.Join(c.dir, "mail")
+	fi, err := os.Stat(mail)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := newDurable(mail)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,10 +117,15 @@ func TestPowerUnsynced(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if err := errors.Join(c.run(), c.end()); err != nil {
+	if err := errors.Join(work(), c.end()); err != nil {
 		t.Fatal(err)
 	}
-	r.compare(t, func(k *cut, s *site) error { return k.disk.write(inodeOf(fi), s.tree) }, func(*site) {})
+	for _, w := range append(c.s.refused, c.s.strange...) {
+		t.Error(w)
+	}
+	r.compare(t, func(k *cut, s *site) error {
+		return k.disk.write(inodeOf(fi), filepath.Join(s.dir, "mail"))
+	}, func(*site) {})
 }
 
 // compare restores each cut and has a server tell what is there.

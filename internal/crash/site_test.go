@@ -111,12 +111,7 @@ func newSite(dir string) (*site, error) {
 // config writes a configuration with two free ports.
 func (s *site) config() (string, error) {
 	for i := range s.port {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return "", err
-		}
-		s.port[i] = l.Addr().(*net.TCPAddr).Port
-		l.Close()
+		s.port[i] = freePort()
 	}
 	name := filepath.Join(s.dir, "postroom.toml")
 	who := ""
@@ -135,6 +130,20 @@ listen = ["127.0.0.1:%d"]
 [log]
 level = "debug"
 %s`, filepath.Join(s.dir, "mail", "{user}", "Maildir"), filepath.Join(s.dir, "users"), s.port[0], s.port[1], who), 0o600)
+}
+
+// ports counts the ports that were given: the cases run at the same time, and none must get another's.
+var ports atomic.Int64
+
+// freePort gives a port that nobody listens on, below those that the system gives to clients.
+func freePort() int {
+	for {
+		port := 10000 + (os.Getpid()*61+int(ports.Add(1)))%20000
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			l.Close()
+			return port
+		}
+	}
 }
 
 func (s *site) addr(i int) func() string {
