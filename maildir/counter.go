@@ -6,7 +6,6 @@ import (
 	"errors"
 	"hash/crc32"
 	"hash/fnv"
-	"io/fs"
 	"os"
 	"strings"
 	"time"
@@ -192,11 +191,4 @@ func (f *Folder) firstModSeqLocked(known uint64) {
 		told = f.list.modSeqMark + 1
 	}
 	f.modSeq = max(known, told)
-}
-
-func linksOf(fi fs.FileInfo) uint64 {
-	if st, ok := sysStat(fi); ok {
-		return uint64(st.Nlink)
-	}
-	return 1
 }

@@ -43,7 +43,7 @@ func (f *Folder) sweep() {
 	if top := f.tree.top; f.store.sweepDue(top.id, now) && top.writable() {
 		f.sweepDir(top, now, func(name string) bool {
 			return strings.HasPrefix(name, makePrefix) || strings.HasPrefix(name, trashPrefix)
-		}, top.root.RemoveAll)
+		}, top.removeAll)
 	}
 }
 

@@ -3,6 +3,7 @@ package maildir
 import (
 	"io/fs"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -44,7 +45,7 @@ func (r rights) settle(f *os.File, perm fs.FileMode) error {
 	if err != nil {
 		return err
 	}
-	if st, ok := sysStat(fi); ok && st.Gid != r.gid && f.Chown(-1, int(r.gid)) != nil {
+	if st, ok := fi.Sys().(*syscall.Stat_t); ok && st.Gid != r.gid && f.Chown(-1, int(r.gid)) != nil {
 		perm = limitGroup(perm)
 	}
 	if fi.Mode().Perm() == perm {
@@ -56,15 +57,21 @@ func (r rights) settle(f *os.File, perm fs.FileMode) error {
 // settleDir does the same for a new directory, which also hands on setgid.
 func (d *dir) settleDir(name string, r rights) error {
 	perm := r.mode
-	fi, err := d.root.Lstat(name)
+	made, err := d.openDir(name) // just made by us: by its descriptor, whatever has the name now
 	if err != nil {
 		return err
 	}
-	if st, ok := sysStat(fi); ok && st.Gid != r.gid && d.root.Lchown(name, -1, int(r.gid)) != nil {
+	defer made.close()
+	has, err := made.rights()
+	if err != nil {
+		return err
+	}
+	if has.gid != r.gid && unix.Fchown(made.fd, -1, int(r.gid)) != nil {
 		perm, r.setgid = limitGroup(perm), false
 	}
+	mode := uint32(perm)
 	if r.setgid {
-		perm |= fs.ModeSetgid
+		mode |= unix.S_ISGID
 	}
-	return d.root.Chmod(name, perm)
+	return os.NewSyscallError("fchmod", unix.Fchmod(made.fd, mode))
 }

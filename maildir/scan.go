@@ -135,13 +135,8 @@ func (f *Folder) readUnwatched(ctx context.Context) (files *listing, absenceCoun
 }
 
 // octets is how large the directories are.
-func (f *Folder) octets() (n int64) {
-	for _, d := range []*dir{f.new, f.cur} {
-		if fi, err := d.file.Stat(); err == nil {
-			n += fi.Size()
-		}
-	}
-	return n
+func (f *Folder) octets() int64 {
+	return f.new.octets() + f.cur.octets()
 }
 
 func (f *Folder) stamps() (s [2]stamp, err error) {

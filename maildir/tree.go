@@ -217,7 +217,7 @@ func (t *Tree) build(dirName string) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			t.top.root.RemoveAll(temp)
+			t.top.removeAll(temp)
 		}
 	}()
 	d, err := t.top.openDir(temp)
@@ -267,7 +267,7 @@ func (t *Tree) Delete(ctx context.Context, name string) error {
 	if err := t.top.sync(); err != nil {
 		return wrapSys("sync", t.path, err)
 	}
-	err = t.top.root.RemoveAll(trash)
+	err = t.top.removeAll(trash)
 	t.forgetUse(ctx, dirName)
 	return wrapSys("delete", name, err)
 }

@@ -50,7 +50,7 @@ func (f *Folder) separateLocked(at place, first os.FileInfo) bool {
 	if err != nil {
 		return false
 	}
-	if os.SameFile(fi, first) {
+	if stampOf(fi).fileID == stampOf(first).fileID {
 		if err := f.dirOf(at.dir).remove(at.name); err != nil {
 			f.fail("removing a second link", err)
 			return false
