@@ -103,7 +103,7 @@ func demoConfig(dir, imap, pop3 string) (*config.Config, error) {
 		return nil, err
 	}
 	users := filepath.Join(dir, "users")
-	err := auth.Update(users, true, func(f *auth.File) error {
+	err := auth.Update(users, func(*os.File) error { return nil }, func(f *auth.File) error {
 		for _, u := range demo.Users() {
 			if _, there := f.Lookup(u.Name); there {
 				continue

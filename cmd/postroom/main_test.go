@@ -14,6 +14,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv("POSTROOM_COMMAND") != "" {
 		os.Exit(run(os.Args[1:]))
 	}
+	if dir := os.Getenv(freshMachine); dir != "" {
+		os.Exit(runQuickStart(dir))
+	}
 	os.Exit(m.Run())
 }
 
@@ -41,7 +44,7 @@ func TestCommandLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer busy.Close()
-	config := "[mail]\nroot = \"" + dir + "/{user}\"\n[auth]\nusers = \"" + users + "\"\n[imap]\nlisten = [\"" + busy.Addr().String() + "\"]\n"
+	config := "[mail]\nroot = \"" + dir + "/{user}\"\n[auth]\nusers = \"" + users + "\"\n[imap]\nlisten = [\"" + busy.Addr().String() + "\"]\n" + asRoot()
 	if err := os.WriteFile(good, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -22,16 +22,14 @@ func becomeUser(cfg *config.Config, log *slog.Logger) error {
 		}
 		return nil
 	}
-	if cfg.Process.User == "" {
-		return fmt.Errorf("%s: started as root, Postroom wants the name of a user to become", cfg.Where("process.user"))
-	}
-	if cfg.Process.User == "root" {
+	name := cfg.Process.Account()
+	if name == "root" {
 		log.Warn("serving mail as root, as process.user says: a user of its own is safer")
 		return nil
 	}
-	u, err := user.Lookup(cfg.Process.User)
+	u, err := user.Lookup(name)
 	if err != nil {
-		return fmt.Errorf("%s: %w", cfg.Where("process.user"), err)
+		return fmt.Errorf("%s: started as root, Postroom wants a user to become: %w; useradd --system makes one", cfg.Where("process.user"), err)
 	}
 	uid, err1 := strconv.Atoi(u.Uid)
 	gid, err2 := strconv.Atoi(u.Gid)
@@ -46,13 +44,13 @@ func becomeUser(cfg *config.Config, log *slog.Logger) error {
 		func() error { return syscall.Setuid(uid) },
 	} {
 		if err := step(); err != nil {
-			return fmt.Errorf("becoming %s: %w", cfg.Process.User, err)
+			return fmt.Errorf("becoming %s: %w", name, err)
 		}
 	}
 	if syscall.Setuid(0) == nil {
-		return fmt.Errorf("becoming %s: root's rights could be had back", cfg.Process.User)
+		return fmt.Errorf("becoming %s: root's rights could be had back", name)
 	}
-	return readableByUs(cfg)
+	return readableByUs(cfg, name, gid)
 }
 
 func groupsOf(u *user.User) ([]int, error) {
@@ -71,9 +69,13 @@ func groupsOf(u *user.User) ([]int, error) {
 	return out, nil
 }
 
-// readableByUs: what SIGHUP reads again must be readable by the user we are now.
-func readableByUs(cfg *config.Config) error {
+// readableByUs: what SIGHUP reads again must be readable by the user we are now, name of group gid.
+func readableByUs(cfg *config.Config, name string, gid int) error {
 	var wrong []error
+	group := strconv.Itoa(gid)
+	if g, err := user.LookupGroupId(group); err == nil {
+		group = g.Name
+	}
 	for _, c := range []struct{ key, path string }{
 		{"auth.users", cfg.Auth.Users}, {"tls.certificate", cfg.TLS.Certificate}, {"tls.key", cfg.TLS.Key}, {"tls.client_ca", cfg.TLS.ClientCA},
 	} {
@@ -82,7 +84,8 @@ func readableByUs(cfg *config.Config) error {
 		}
 		f, err := os.Open(c.path)
 		if err != nil {
-			wrong = append(wrong, fmt.Errorf("%s: %w, as user %s: it is read again while serving; change its owner or mode", cfg.Where(c.key), err, cfg.Process.User))
+			wrong = append(wrong, fmt.Errorf("%s: %w, as user %s: it is read again while serving; where its directories let that user in, do: chgrp %s %[5]s && chmod g+r %[5]s",
+				cfg.Where(c.key), err, name, group, c.path))
 			continue
 		}
 		f.Close()

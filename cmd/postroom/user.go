@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/user"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -48,6 +50,38 @@ func (at *usersFile) path() (string, error) {
 		return "", usageError{fmt.Errorf("%w (or name the users file by --users)", err)}
 	}
 	return cfg.Auth.Users, nil
+}
+
+// give lets the server read a users file that root has just made: it gets the
+// group of the user that the configuration names.
+func (at *usersFile) give(w *os.File) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	cfg, err := config.ReadForUsers(at.config)
+	if err == nil {
+		err = giveToGroup(w, cfg.Process.Account())
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "postroom: only root can read the new users file, and the server's user must: chgrp its group and chmod g+r the file. This was not done since: %v\n", err)
+	}
+	return nil
+}
+
+// giveToGroup makes a file of root's readable for a user's group.
+func giveToGroup(w *os.File, name string) error {
+	u, err := user.Lookup(name)
+	if err != nil || u.Uid == "0" {
+		return err
+	}
+	gid, err := strconv.Atoi(u.Gid)
+	if err != nil {
+		return err
+	}
+	if err := w.Chown(0, gid); err != nil {
+		return err
+	}
+	return w.Chmod(0o640)
 }
 
 func (at *usersFile) addCommand() *cobra.Command {
@@ -111,7 +145,11 @@ func (at *usersFile) set(name, scheme string, exists bool) error {
 	if err != nil {
 		return usageError{err}
 	}
-	return auth.Update(path, !exists, func(f *auth.File) error {
+	create := at.give
+	if exists {
+		create = nil
+	}
+	return auth.Update(path, create, func(f *auth.File) error {
 		if err := missing(f); err != nil {
 			return err
 		}
@@ -176,7 +214,7 @@ func (at *usersFile) removeCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return auth.Update(path, false, func(f *auth.File) error {
+			return auth.Update(path, nil, func(f *auth.File) error {
 				if !f.Remove(args[0]) {
 					return fmt.Errorf("there is no user %q", args[0])
 				}

@@ -210,9 +210,9 @@ func TestFileKeepsWhatIsNotOurs(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	must(Update(path, false, func(f *File) error { return f.Set("alice", "{PLAIN}new") }))
-	must(Update(path, false, func(f *File) error { return f.Set("carol", "{PLAIN}c") }))
-	must(Update(path, false, func(f *File) error { f.Remove("bob"); return nil }))
+	must(Update(path, nil, func(f *File) error { return f.Set("alice", "{PLAIN}new") }))
+	must(Update(path, nil, func(f *File) error { return f.Set("carol", "{PLAIN}c") }))
+	must(Update(path, nil, func(f *File) error { f.Remove("bob"); return nil }))
 	got, _ := os.ReadFile(path)
 	if want := "# first\n\nalice:{PLAIN}new:1:2:gecos:/h:/s:x=1 y\n# last\ncarol:{PLAIN}c\n"; string(got) != want {
 		t.Errorf("got %q\nwant %q", got, want)
@@ -221,7 +221,7 @@ func TestFileKeepsWhatIsNotOurs(t *testing.T) {
 		t.Error(fi.Mode())
 	}
 	for _, bad := range []string{"", "a/b", "../x", "a:b", ".x", "a b", "a\x00", "-x", strings.Repeat("x", 300)} {
-		if err := Update(path, false, func(f *File) error { return f.Set(bad, "{PLAIN}x") }); err == nil {
+		if err := Update(path, nil, func(f *File) error { return f.Set(bad, "{PLAIN}x") }); err == nil {
 			t.Errorf("%q is taken as a name", bad)
 		}
 	}

@@ -242,8 +242,9 @@ func (f *File) Remove(name string) bool {
 }
 
 // Update changes a users file under a lock that all who use it respect: change gets the file as it is, and it is
-// written when change returns nil. create makes an empty one if there is none.
-func Update(path string, create bool, change func(*File) error) error {
+// written when change returns nil, with the owner and the mode it had. If there is none, create gets the
+// file that will be it, mode 0600, to set both; without create that is an error.
+func Update(path string, create func(*os.File) error, change func(*File) error) error {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real // the file is replaced, not the link to it
 	}
@@ -257,8 +258,10 @@ func Update(path string, create bool, change func(*File) error) error {
 		return fmt.Errorf("lock %s: %w", lock.Name(), err)
 	}
 	f, err := ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) && create {
+	if errors.Is(err, fs.ErrNotExist) && create != nil {
 		f, err = parseFile(path, nil), nil
+	} else {
+		create = sameOwner(path)
 	}
 	if err != nil {
 		return err
@@ -266,11 +269,28 @@ func Update(path string, create bool, change func(*File) error) error {
 	if err := change(f); err != nil {
 		return err
 	}
-	return f.write()
+	return f.write(create)
 }
 
-// write replaces the file as a whole, with the mode and the owner it had.
-func (f *File) write() error {
+// sameOwner gives a new file the owner and the mode that another has.
+func sameOwner(path string) func(*os.File) error {
+	return func(w *os.File) error {
+		fi, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
+		if err := w.Chmod(fi.Mode().Perm()); err != nil {
+			return err
+		}
+		if st, ok := fi.Sys().(*syscall.Stat_t); ok && (int(st.Uid) != os.Getuid() || int(st.Gid) != os.Getgid()) {
+			return w.Chown(int(st.Uid), int(st.Gid))
+		}
+		return nil
+	}
+}
+
+// write replaces the file as a whole; prepare gets the new one while it is empty.
+func (f *File) write(prepare func(*os.File) error) error {
 	var b bytes.Buffer
 	for _, l := range f.lines {
 		b.WriteString(l)
@@ -281,13 +301,7 @@ func (f *File) write() error {
 		return fmt.Errorf("users file: %w", err)
 	}
 	defer os.Remove(w.Name()) // gone when all went well
-	if fi, serr := os.Stat(f.path); serr == nil {
-		err = w.Chmod(fi.Mode().Perm())
-		if st, ok := fi.Sys().(*syscall.Stat_t); ok && err == nil && (int(st.Uid) != os.Getuid() || int(st.Gid) != os.Getgid()) {
-			err = w.Chown(int(st.Uid), int(st.Gid))
-		}
-	}
-	if err == nil {
+	if err = prepare(w); err == nil {
 		_, err = w.Write(b.Bytes())
 	}
 	if err == nil {

@@ -81,6 +81,9 @@ type Process struct {
 	User string `toml:"user"`
 }
 
+// Account is the name of the user that the process becomes if root starts it.
+func (p Process) Account() string { return cmp.Or(p.User, "postroom") }
+
 // Limits bound what clients can take.
 type Limits struct {
 	Connections           int      `toml:"connections"`
