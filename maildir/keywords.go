@@ -237,6 +237,10 @@ func (f *Folder) wordsLocked(ctx context.Context, keywords []string, mode wordsM
 			return words{}, fmt.Errorf("keyword %q: the folder has %d already: %w", k, maxLetters+maxMoreNames, ErrTooMany)
 		}
 	}
+	if w, _ := table.resolve(keywords); mode == wordsAll && len(w.more) > maxMoreOfMessage {
+		// No message could have them all: nothing is named for a change that cannot be.
+		return words{}, fmt.Errorf("%d keywords, of which %d have no letter: %w", len(keywords), len(w.more), ErrTooMany)
+	}
 	if named {
 		seen, err := writeKeywords(ctx, f.store.lock, f.home, table, f.kwSeen)
 		if err != nil {
