@@ -76,6 +76,15 @@ func (s *site) start() error {
 	if s.group, err = newGroup(); err != nil {
 		return err
 	}
+	if err := s.launch(); err != nil {
+		return errors.Join(err, s.group.remove())
+	}
+	return s.awaitGreeting()
+}
+
+// launch starts the process in the group there is.
+func (s *site) launch() error {
+	var err error
 	for _, a := range []*string{&s.imap, &s.imaps, &s.pop3} {
 		if *a, err = freeAddr(); err != nil {
 			return err
@@ -99,14 +108,14 @@ func (s *site) start() error {
 	}
 	s.ended = make(chan struct{})
 	if err := s.cmd.Start(); err != nil {
-		close(s.ended)
+		s.rig.running.remove(s)
 		return err
 	}
 	go func() {
 		s.cmd.Wait()
 		close(s.ended)
 	}()
-	return s.awaitGreeting()
+	return nil
 }
 
 func (s *site) command() ([]string, error) {
@@ -143,9 +152,7 @@ func (s *site) stop() error {
 	if !s.rig.running.remove(s) {
 		return nil
 	}
-	if s.cmd.Process != nil {
-		s.cmd.Process.Signal(syscall.SIGTERM)
-	}
+	s.cmd.Process.Signal(syscall.SIGTERM)
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	select {

@@ -6,7 +6,8 @@ import (
 )
 
 // selectFamily is SELECT, cold and warm. Servers are started anew before each
-// round, so that nobody has the folder open.
+// round, so that nobody has the folder open; the session has selected another one
+// before, so that no process is at its first steps.
 func selectFamily(n int) family {
 	warmBounds := bounds{wall: 0.5}
 	if n >= 1_000_000 {
@@ -17,12 +18,20 @@ func selectFamily(n int) family {
 		works: []work{
 			{
 				name: "select-cold", title: "SELECT with no index", floor: &floorNames, judge: bounds{cpu: 0.7},
-				prepare: func(s *site) error { return s.restart(func() error { return s.forget(true) }) },
+				prepare: func(s *site) error {
+					if err := emptyMailbox("Empty")(s); err != nil {
+						return err
+					}
+					return s.restart(func() error { return s.forget(true) })
+				},
 				run:     selectInbox(n),
 			},
 			{
 				name: "select-warm", title: "SELECT warm", judge: warmBounds,
 				prepare: func(s *site) error {
+					if err := emptyMailbox("Empty")(s); err != nil {
+						return err
+					}
 					if err := s.visit(); err != nil {
 						return err
 					}
@@ -47,10 +56,10 @@ func (s *site) visit() error {
 	return err
 }
 
-// selectInbox measures SELECT of a folder of n messages, after a login.
+// selectInbox measures SELECT of a folder of n messages.
 func selectInbox(n int) func(s *site) (sample, error) {
 	return func(s *site) (sample, error) {
-		c, err := s.login()
+		c, err := s.selected("Empty")
 		if err != nil {
 			return sample{}, err
 		}
