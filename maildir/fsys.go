@@ -8,7 +8,6 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
@@ -102,18 +101,23 @@ type dir struct {
 	fd int
 	id fileID
 
-	unsynced atomic.Bool // the last sync failed
+	// failed has the fileIDs of the tree's directories whose last sync failed. The tree's
+	// directories share it, so that it is not forgotten with a folder that is closed or renamed.
+	failed *sync.Map
 }
 
 // openTopDir opens the top of a tree by its path: the one place where a path
 // from the configuration is walked.
 func openTopDir(path string) (*dir, error) {
-	return newDir(unix.AT_FDCWD, path, 0)
+	return newDir(unix.AT_FDCWD, path, 0, new(sync.Map))
 }
 
-// syncDir makes the names in a directory at or above a tree's root durable.
+// syncDir makes the names in a directory at or above a tree's root durable, if we may read it: else nobody can ask for it.
 func syncDir(path string) error {
 	d, err := openTopDir(path)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -128,10 +132,10 @@ func (d *dir) openDir(name string) (*dir, error) {
 			return nil, err
 		}
 	}
-	return newDir(d.fd, name, unix.O_NOFOLLOW)
+	return newDir(d.fd, name, unix.O_NOFOLLOW, d.failed)
 }
 
-func newDir(at int, name string, flags int) (*dir, error) {
+func newDir(at int, name string, flags int, failed *sync.Map) (*dir, error) {
 	fd, err := openat(at, name, unix.O_RDONLY|unix.O_DIRECTORY|flags, 0)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
@@ -141,7 +145,7 @@ func newDir(at int, name string, flags int) (*dir, error) {
 		unix.Close(fd)
 		return nil, &fs.PathError{Op: "stat", Path: name, Err: err}
 	}
-	return &dir{fd: fd, id: fileID{uint64(st.Dev), st.Ino}}, nil
+	return &dir{fd: fd, id: fileID{uint64(st.Dev), st.Ino}, failed: failed}, nil
 }
 
 // openat is the system call, made again when a signal interrupts it.
@@ -253,17 +257,21 @@ func (d *dir) removeAll(name string) error {
 // sync makes the names in the directory durable.
 func (d *dir) sync() error {
 	err := unix.Fsync(d.fd)
-	d.unsynced.Store(err != nil)
+	if err != nil {
+		d.failed.Store(d.id, true)
+	} else {
+		d.failed.Delete(d.id)
+	}
 	return os.NewSyscallError("fsync", err)
 }
 
 // settle syncs the directory if its last sync failed: what one command was refused for must
 // not be taken for done by the next.
 func (d *dir) settle() error {
-	if !d.unsynced.Load() {
-		return nil
+	if _, failed := d.failed.Load(d.id); failed {
+		return d.sync()
 	}
-	return d.sync()
+	return nil
 }
 
 // moveTo renames a file into another directory of the same file system. It
