@@ -24,7 +24,7 @@ func selectFamily(n int) family {
 					}
 					return s.restart(func() error { return s.forget(true) })
 				},
-				run:     selectInbox(n),
+				run: selectInbox(n),
 			},
 			{
 				name: "select-warm", title: "SELECT warm", judge: warmBounds,
