@@ -32,14 +32,22 @@ func toUTF8(r io.Reader, name string) io.Reader {
 	if i := indexAny(name, '*'); i >= 0 {
 		name = name[:i] // RFC 2231 section 5: charset*language
 	}
-	switch name {
-	case "", "us-ascii", "ascii", "utf-8", "utf8", "unknown-8bit", "x-unknown", "unknown", "8bit", "default":
+	if asItIs(name) {
 		return r
 	}
 	if d, err := charset.Reader(name, r); err == nil {
 		return d
 	}
 	return r
+}
+
+// asItIs tells whether text in a charset is searched as it comes.
+func asItIs(name string) bool {
+	switch name {
+	case "", "us-ascii", "ascii", "utf-8", "utf8", "unknown-8bit", "x-unknown", "unknown", "8bit", "default":
+		return true
+	}
+	return false
 }
 
 func indexAny(s string, c byte) int {

@@ -18,15 +18,16 @@ import (
 //	16  the Date field: seconds since 1970, 8; zone in seconds east, 4
 //	28  bits, 4: recordNUL and so on
 //	32  header fields that are not whole in the record, a bit each, 8
-//	40  lengths, 4 each: ENVELOPE, BODYSTRUCTURE, BODY, parts, header fields
-//	60  those, in this order
+//	40  lengths, 4 each: ENVELOPE, BODYSTRUCTURE, BODY, parts, header fields, their directory
+//	64  those, in this order
 //
 // Numbers are little-endian.
 type Record []byte
 
 const (
-	recordHead = 60
-	maxDateAge = 1 << 48 // seconds; no year of four digits is as far from 1970
+	recordHead  = 64
+	recordBlobs = 6
+	maxDateAge  = 1 << 48 // seconds; no year of four digits is as far from 1970
 )
 
 // Bits of a record.
@@ -60,7 +61,7 @@ func AppendRecord(dst []byte, m *Message, src io.ReaderAt) ([]byte, error) {
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(sent))
 	dst = binary.LittleEndian.AppendUint32(dst, zone)
 	dst = append(dst, make([]byte, recordHead-28)...)
-	lens := [5]int{}
+	lens := [recordBlobs]int{}
 	for i, add := range []func([]byte) []byte{m.AppendEnvelope, m.AppendBodyStructure, m.AppendBody, m.appendParts} {
 		n := len(dst)
 		dst = add(dst)
@@ -74,6 +75,9 @@ func AppendRecord(dst []byte, m *Message, src io.ReaderAt) ([]byte, error) {
 	if lens[4] = len(dst) - n; whole {
 		bits |= recordWhole
 	}
+	n = len(dst)
+	dst = appendDirectory(dst, dst[n-lens[4]:])
+	lens[5] = len(dst) - n
 	head := dst[start:]
 	binary.LittleEndian.PutUint32(head[28:], bits)
 	binary.LittleEndian.PutUint64(head[32:], missing)
@@ -93,7 +97,7 @@ func ParseRecord(b []byte) (Record, error) {
 		return nil, errRecord
 	}
 	sum := uint64(recordHead)
-	for i := range 5 {
+	for i := range recordBlobs {
 		sum += uint64(binary.LittleEndian.Uint32(b[40+4*i:]))
 	}
 	if at := int64(r.u64(16)); sum != uint64(len(b)) || at > maxDateAge || at < -maxDateAge {

@@ -142,39 +142,98 @@ func (r Record) Has(s *FieldSet) bool {
 	return r.bits()&recordWhole != 0 || s.kept && r.u64(32)&s.bits == 0
 }
 
+// A record has a directory of its header fields: of each one 4 octets, the number of its name in keptNames or
+// otherName, 1 if it is plain, and where it begins.
+const (
+	dirEntry  = 4
+	otherName = 0xff
+)
+
+// appendDirectory appends that of the fields in head.
+func appendDirectory(dst, head []byte) []byte {
+	off, last := 0, -1
+	eachLine(head, func(line []byte, first bool) bool {
+		switch {
+		case first:
+			id := byte(otherName)
+			if bit := keptBitOf(fieldName(line)); bit != 0 {
+				id = byte(bits.TrailingZeros64(bit))
+			}
+			last = len(dst)
+			dst = append(dst, id, 0, byte(off), byte(off>>8))
+			if isPlain(line) {
+				dst[last+1] = 1
+			}
+		case last >= 0:
+			dst[last+1] = 0
+		}
+		off += len(line)
+		return true
+	})
+	return dst
+}
+
+// eachKept calls f for the fields that are asked for, with their line ends, until it returns false.
+func (r Record) eachKept(s *FieldSet, f func(field []byte, plain bool) bool) {
+	head, dir := r.blob(4), r.blob(5)
+	for len(dir) >= dirEntry {
+		id, plain := dir[0], dir[1] == 1
+		from, to := int(dir[2])|int(dir[3])<<8, len(head)
+		if dir = dir[dirEntry:]; len(dir) >= dirEntry {
+			to = int(dir[2]) | int(dir[3])<<8
+		}
+		if from >= to || to > len(head) {
+			return // damaged
+		}
+		if id == otherName {
+			if s.kept || !named(fieldName(firstLine(head[from:to])), s.names) {
+				continue
+			}
+		} else if s.bits>>(id%64)&1 == 0 {
+			continue
+		}
+		if !f(head[from:to], plain) {
+			return
+		}
+	}
+}
+
+func firstLine(b []byte) []byte {
+	if i := bytes.IndexByte(b, '\n'); i >= 0 {
+		return b[:i+1]
+	}
+	return b
+}
+
 // AppendFields appends what HeaderFields gives of the message's header for the fields of the set; false if
 // the record does not have them.
 func (r Record) AppendFields(dst []byte, s *FieldSet) ([]byte, bool) {
 	if !r.Has(s) {
 		return dst, false
 	}
-	match := false
-	eachLine(r.blob(4), func(line []byte, first bool) bool {
-		if first {
-			name := fieldName(line)
-			if s.kept {
-				match = keptBitOf(name)&s.bits != 0
-			} else {
-				match = named(name, s.names)
-			}
-		}
-		if match {
-			dst = append(dst, line...)
-		}
+	r.eachKept(s, func(field []byte, _ bool) bool {
+		dst = append(dst, field...)
 		return true
 	})
 	return append(dst, "\r\n"...), true
 }
 
-// SearchHeader is Message.SearchHeader answered by the record; known is false where it cannot be.
+// SearchHeader is Message.SearchHeader for a set of one field, answered by the record; known is false where it cannot be.
 func (r Record) SearchHeader(s *FieldSet, n *Needle) (found, known bool) {
 	if !r.Has(s) || s.names[0] == "" {
 		return false, false
 	}
-	if found, sure := quickSearch(r.blob(4), s.names[0], n); sure {
-		return found, true
-	}
-	found, _ = searchFields(func(f func([]byte, bool) bool) error { eachLine(r.blob(4), f); return nil }, s.names[0], n)
+	r.eachKept(s, func(field []byte, plain bool) bool {
+		switch {
+		case n.Empty():
+			found = true
+		case plain:
+			found = plainMatch(field[len(s.names[0])+1:], n)
+		default:
+			found, _ = searchFields(func(f func([]byte, bool) bool) error { eachLine(field, f); return nil }, s.names[0], n)
+		}
+		return !found
+	})
 	return found, true
 }
 

@@ -53,6 +53,12 @@ func (f *finder) writeWords(v []byte) {
 	flush := func() {
 		if len(run) > 0 {
 			f.flush()
+			if asItIs(charset) {
+				f.write(run)
+				f.flush()
+				run = run[:0]
+				return
+			}
 			// What a bytes.Reader yields cannot fail but in its encoding.
 			_ = f.readFrom(toUTF8(bytes.NewReader(run), charset))
 			run = run[:0]
