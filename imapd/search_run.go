@@ -101,7 +101,7 @@ func (cmd *searchCommand) search(c *conn) (*found, error) {
 	defer m.rd.Close()
 	firstOnly := cmd.extended && cmd.min && !cmd.max && !cmd.all && !cmd.count && !cmd.needModSeq
 	for i := range sel.told.Len() {
-		if i%256 == 0 || cmd.key.cost > costFlags {
+		if i%64 == 0 || cmd.key.cost > costHeader {
 			if err := c.ctx.Err(); err != nil {
 				return nil, err
 			}

@@ -152,14 +152,24 @@ func (c *cache) drop(file *os.File, uid uint32, e cacheEntry) {
 	}
 }
 
-// copyPage appends the entries of a page.
-func (c *cache) copyPage(dst page, of uint32) page {
+// pageCopy is what a Reading knows of a page, so that it need not lock the cache for each message.
+type pageCopy struct {
+	page  page
+	of    uint32 // which page
+	at    int    // of the entry used last
+	valid bool
+	file  *os.File
+	seed  uint32
+}
+
+// copyPage copies a page.
+func (c *cache) copyPage(dst *pageCopy, of uint32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	*dst = pageCopy{page: dst.page[:0], of: of, valid: true, file: c.file, seed: c.seed}
 	if p := c.pages[of]; p != nil {
-		dst = append(dst, *p...)
+		dst.page = append(dst.page, *p...)
 	}
-	return dst
 }
 
 // refresh opens the cache, also when another has taken its place, and looks at what others have appended.

@@ -23,10 +23,7 @@ type Reading struct {
 	ready  bool  // the cache was refreshed
 	src    bytes.Reader
 
-	days   page   // a copy of a page of the cache, so that dates are compared without its lock
-	dayAt  int    // in days, of the last message
-	dayOf  uint32 // which page
-	hasDay bool   // days was copied
+	known pageCopy
 
 	// of the message at hand
 	uid    uint32
@@ -195,11 +192,21 @@ func (rd *Reading) kept(c *records, r int) message.Record {
 			return nil
 		}
 	}
-	if rec, ok := rd.folder.cache.get(&rd.win, rd.uid, key); ok {
+	if rec, ok := rd.fromCache(key); ok {
 		rd.rec = rec
 		c.learnSize(r, rec.Size())
 	}
 	return rd.rec
+}
+
+// fromCache reads the record where the entry in memory says, or else a newer one does.
+func (rd *Reading) fromCache(key cacheKey) (message.Record, bool) {
+	if e, ok := rd.entry(); ok && e.check() == key.check() {
+		if rec, ok := rd.win.record(rd.known.file, rd.known.seed, e.offset(), rd.uid, key); ok {
+			return rec, true
+		}
+	}
+	return rd.folder.cache.get(&rd.win, rd.uid, key)
 }
 
 // Record gives what is kept of the message, from the cache or by parsing the file.
@@ -290,24 +297,24 @@ func (rd *Reading) SentDay() (int32, error) {
 
 // entry gives what the cache has of the message in memory. It may not have the newest yet.
 func (rd *Reading) entry() (cacheEntry, bool) {
-	if of := rd.uid / pageUIDs; !rd.hasDay || of != rd.dayOf {
+	k := &rd.known
+	if of := rd.uid / pageUIDs; !k.valid || of != k.of {
 		rd.refresh()
-		rd.days = rd.folder.cache.copyPage(rd.days[:0], of)
-		rd.dayOf, rd.dayAt, rd.hasDay = of, 0, true
+		rd.folder.cache.copyPage(&rd.known, of)
 	}
 	low := rd.uid % pageUIDs
-	for n := rd.dayAt; n < min(rd.dayAt+2, len(rd.days)); n++ { // mostly the next, or once more the last
-		if rd.days[n].low() == low {
-			rd.dayAt = n
-			return rd.days[n], true
+	for n := k.at; n < min(k.at+2, len(k.page)); n++ { // mostly the next, or once more the last
+		if k.page[n].low() == low {
+			k.at = n
+			return k.page[n], true
 		}
 	}
-	n, ok := rd.days.search(low)
+	n, ok := k.page.search(low)
 	if !ok {
 		return cacheEntry{}, false
 	}
-	rd.dayAt = n
-	return rd.days[n], true
+	k.at = n
+	return k.page[n], true
 }
 
 // refresh lets the cache look at its file, once a Reading.
