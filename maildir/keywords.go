@@ -210,6 +210,22 @@ func (t *keywordTable) resolve(keywords []string) (w words, missing []string) {
 	return w, missing
 }
 
+// addWords gives the table with further keywords, whether letters were named for them, and those
+// for which there is no room.
+func (f *Folder) addWords(missing []string) (table *keywordTable, named bool, left []string) {
+	table = f.kw
+	for _, k := range missing {
+		if t, _, ok := table.add(k); ok {
+			table, named = t, true
+		} else if len(table.more) < maxMoreNames {
+			table = table.withMore([]string{f.more.intern(k, func(string) {})})
+		} else {
+			left = append(left, k)
+		}
+	}
+	return table, named, left
+}
+
 // wordsLocked gives keywords the form in which the folder holds them, naming letters in
 // dovecot-keywords while there are any. The caller holds the list's lock.
 func (f *Folder) wordsLocked(ctx context.Context, keywords []string, mode wordsMode) (words, error) {
@@ -227,15 +243,13 @@ func (f *Folder) wordsLocked(ctx context.Context, keywords []string, mode wordsM
 		return words{}, err
 	}
 	_, missing = f.kw.resolve(keywords)
-	table, named := f.kw, false
-	for _, k := range missing {
-		if t, _, ok := table.add(k); ok {
-			table, named = t, true
-		} else if f.roomForMoreLocked(&table) {
-			table = table.withMore([]string{f.more.intern(k, func(string) {})})
-		} else if mode == wordsAll {
-			return words{}, fmt.Errorf("keyword %q: the folder has %d already: %w", k, maxLetters+maxMoreNames, ErrTooMany)
-		}
+	table, named, left := f.addWords(missing)
+	if len(left) > 0 && f.forgetUnusedLocked() {
+		_, missing = f.kw.resolve(keywords)
+		table, named, left = f.addWords(missing)
+	}
+	if len(left) > 0 && mode == wordsAll {
+		return words{}, fmt.Errorf("keyword %q: the folder has %d already: %w", left[0], maxLetters+maxMoreNames, ErrTooMany)
 	}
 	if w, _ := table.resolve(keywords); mode == wordsAll && len(w.more) > maxMoreOfMessage {
 		// No message could have them all: nothing is named for a change that cannot be.
@@ -263,19 +277,9 @@ func (f *Folder) rereadKeywordsLocked() error {
 	return nil
 }
 
-// roomForMoreLocked tells whether one more keyword may be without a letter. Those that no message has any
-// more are forgotten first.
-func (f *Folder) roomForMoreLocked(table **keywordTable) bool {
-	if len((*table).more) < maxMoreNames {
-		return true
-	}
-	if f.followMoreLocked(true) != nil || f.more.seen == (stamp{}) || f.rewriteMoreLocked() != nil {
-		return false
-	}
-	kw := **table
-	kw.more = nil
-	*table = kw.withMore(f.kw.more)
-	return len((*table).more) < maxMoreNames
+// forgetUnusedLocked forgets names that no message has any more; false if it could not.
+func (f *Folder) forgetUnusedLocked() bool {
+	return f.followMoreLocked(true) == nil && f.more.seen != (stamp{}) && f.rewriteMoreLocked() == nil
 }
 
 // lettersInUse are those that any message has.

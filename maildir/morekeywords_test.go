@@ -332,3 +332,20 @@ func FuzzMoreKeywords(f *testing.F) {
 		}
 	})
 }
+
+// TestKeywordsAtOnce: a command that brings more names than there is room for stores none of them in part.
+func TestKeywordsAtOnce(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "Maildir")
+	tree := testTree(t, testStore(t, Options{}), dir)
+	put(t, dir+"/cur/1.m:2,", "x\n")
+	f := open(t, tree, Inbox)
+	defer f.Close()
+	store(t, f, []uint32{1}, StoreAdd, numbered("k", 300)...)
+	if _, err := f.Store(t.Context(), []uint32{1}, Change{Op: StoreAdd, Keywords: numbered("x", 750)}); !errors.Is(err, ErrTooMany) {
+		t.Error(err)
+	}
+	wantKeywords(t, "after the refusal", f.Snapshot(), 1, numbered("k", 300)...)
+	if all := f.Snapshot().AllKeywords(); len(all) != 300 {
+		t.Errorf("%d keywords are known: %v", len(all), all)
+	}
+}
