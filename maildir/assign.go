@@ -200,6 +200,9 @@ func (f *Folder) assignReadOnlyLocked(ctx context.Context) error {
 // caller holds the list's lock. When such a record names a file that no event
 // has told of yet, its event is under way: a barrier brings it.
 func (f *Folder) readTailLocked(ctx context.Context) error {
+	if f.list.persisted && !f.listPinned() {
+		return f.followListLocked(ctx)
+	}
 	tail := make(map[string]uidRecord)
 	replaced, err := f.list.readTail(f.home, func(r uidRecord) { tail[r.base] = r })
 	if err != nil {
@@ -344,7 +347,7 @@ func (f *Folder) followListLocked(ctx context.Context) error {
 		f.vanishLocked()
 		return ErrGone
 	}
-	if list.next() < f.list.next() || list.stamp.fileID == f.list.stamp.fileID && list.consumed < f.list.consumed {
+	if list.next() < f.list.next() || f.listPinned() && list.stamp.fileID == f.list.stamp.fileID && list.consumed < f.list.consumed {
 		// It was cut off: programs that take away records put another file in its place, and none takes back UIDs.
 		f.log.Warn("the uid list has lost its end; it is written anew", "from_uid", list.next(), "to_uid", f.list.next()-1)
 		f.list.persisted = false
@@ -354,6 +357,7 @@ func (f *Folder) followListLocked(ctx context.Context) error {
 		list.modSeqMark, list.untidy = f.list.modSeqMark, true
 	}
 	f.list = list
+	f.pinListLocked()
 	unlisted := make(map[string]uidRecord)
 	for _, c := range f.state.chunks {
 		r := c.get()

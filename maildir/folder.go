@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -81,8 +82,9 @@ type Folder struct {
 	gone      bool
 	writable  bool
 	sticky    bool
-	lockless  bool   // the list's lock that was taken last is none: the list must not be written
-	saidError string // the last failure logged, so that a lasting one is logged once
+	listPin   *os.File // the uid list that list was read from, if it is open: see pinListLocked
+	lockless  bool     // the list's lock that was taken last is none: the list must not be written
+	saidError string   // the last failure logged, so that a lasting one is logged once
 }
 
 // place is where a name was seen.
@@ -259,6 +261,10 @@ func (f *Folder) closeDirs() {
 		d.close()
 	}
 	f.new, f.cur, f.tmp, f.home = nil, nil, nil, nil
+	if f.listPin != nil {
+		f.listPin.Close()
+		f.listPin = nil
+	}
 }
 
 // dirOf gives the open directory of a place.
@@ -301,11 +307,23 @@ func (f *Folder) vanishLocked() {
 
 // publishLocked makes the working state what everybody sees. Where nothing is
 // new nobody is told: a thousand sessions would wake each other for nothing.
+// uidNextLocked is the least UID that a message to come may have: others may have recorded
+// some that are not in the state yet.
+func (f *Folder) uidNextLocked() uint32 {
+	next, last := f.list.next(), f.lastUID()
+	for _, r := range f.adopted {
+		if r.uid > last {
+			next = min(next, r.uid)
+		}
+	}
+	return next
+}
+
 func (f *Folder) publishLocked() {
 	chunks, starts := f.state.freeze()
 	next := &Snapshot{
 		chunks: chunks, starts: starts, n: f.state.n, keywords: f.kw,
-		uidValidity: f.list.uidValidity, uidNext: f.list.next(), guid: f.list.guid,
+		uidValidity: f.list.uidValidity, uidNext: f.uidNextLocked(), guid: f.list.guid,
 		modSeq: f.modSeq, sticky: f.sticky, writable: f.writable, gone: f.gone,
 	}
 	if now := f.snap.Load(); now != nil && now.same(next) {

@@ -172,6 +172,7 @@ func (f *Folder) warmLocked(p *prior) bool {
 		uidHeader: uidHeader{uidValidity: s.uidValidity, uidNext: s.uidNext, guid: s.guid, modSeqMark: s.modSeqMark},
 		stamp:     s.list, consumed: s.consumed, lines: int(s.lines), lastUID: s.lastUID, persisted: true, pop3: s.pop3,
 	}
+	f.pinListLocked()
 	f.state = builder{chunks: p.chunks, n: int(s.n)}
 	f.history, f.scanned, f.proved = p.history, now, true
 	f.kw = f.kw.withUnknown(s.letters).withMore(p.words)

@@ -77,6 +77,7 @@ func (f *Folder) loadLocked(ctx context.Context) error {
 		}
 	}
 	err = f.adoptLocked(ctx, files, past)
+	f.pinListLocked()
 	if f.lockless {
 		f.list.stamp = stamp{} // read without the lock: it must be read again with it
 	}

@@ -51,7 +51,37 @@ func (f *Folder) rewriteListLocked(more []uidRecord) error {
 	for i := range more {
 		w.add(&more[i])
 	}
-	return f.list.replace(f.home, w)
+	if err := f.list.replace(f.home, w); err != nil {
+		return err
+	}
+	f.pinListLocked()
+	return nil
+}
+
+// pinListLocked keeps the list that was just read or written open. A file system gives the inode number of a file
+// that was replaced to the next that is made, which may be the next list; as long as the old one is open it does not.
+func (f *Folder) pinListLocked() {
+	old := f.listPin
+	f.listPin = nil
+	if file, err := f.home.open(uidlistName); err == nil {
+		if fi, err := file.Stat(); err == nil && stampOf(fi).fileID == f.list.stamp.fileID {
+			f.listPin = file
+		} else {
+			file.Close()
+		}
+	}
+	if old != nil {
+		old.Close()
+	}
+}
+
+// listPinned tells whether a list with the inode number of f.list is that very file.
+func (f *Folder) listPinned() bool {
+	if f.listPin == nil {
+		return false
+	}
+	fi, err := f.listPin.Stat()
+	return err == nil && stampOf(fi).fileID == f.list.stamp.fileID
 }
 
 // notesInList gives what other programs noted beside UIDs, by UID. An error loses those
