@@ -1,7 +1,6 @@
 package storm
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -85,7 +84,7 @@ func (st *storm) lastRuns() {
 		}
 		var err error
 		for range 4 {
-			err = p.run(context.Background())
+			err = p.run()
 		}
 		if err != nil {
 			st.o.fault("end", "%s with nobody else at work: %v", p.name, err)

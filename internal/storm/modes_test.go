@@ -27,8 +27,8 @@ func needPostroom(t *testing.T) {
 
 // TestStorm is the whole storm on one server.
 func TestStorm(t *testing.T) {
+	long(t)
 	if *serverFlag == "dovecot" {
-		long(t)
 		set := alone("dovecot", (*site).dovecot)
 		set.tolerated = func(string) bool { return true }
 		set.run(t)
@@ -69,6 +69,7 @@ func TestTwoServers(t *testing.T) {
 
 // TestDovecotToo has a Dovecot on the same tree.
 func TestDovecotToo(t *testing.T) {
+	long(t)
 	both := func(s *site) []*server { return []*server{s.postroom(), s.dovecot()} }
 	t.Run("clients", func(t *testing.T) { // and a delivery agent: nothing may change its identity
 		needPostroom(t)

@@ -2,7 +2,6 @@ package storm
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -10,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -27,39 +25,21 @@ type program struct {
 // programLimit bounds one run.
 const programLimit = 3 * time.Minute
 
-// run runs it once. A race with others may fail it, which is no fault of anybody's.
-func (p *program) run(ctx context.Context, args ...string) error {
-	ctx, cancel := context.WithTimeout(ctx, programLimit)
+// run runs it once, to its end: mbsync does not take up all that it was killed in. A race
+// with others may fail it, which is no fault of anybody's.
+func (p *program) run(args ...string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), programLimit)
 	defer cancel()
 	argv := append(append([]string{}, p.argv...), args...)
-	cmd := p.st.site.asOwner(exec.Command(argv[0], argv[1:]...))
+	cmd := p.st.site.asOwner(exec.CommandContext(ctx, argv[0], argv[1:]...))
 	cmd.Env = append(append(os.Environ(), "HOME="+p.st.site.dir), p.env...)
-	var out strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
-		return err
+	out, err := cmd.CombinedOutput()
+	p.st.o.count("runs of "+p.name, 1)
+	if err != nil {
+		p.st.o.count("failed runs of "+p.name, 1)
+		err = fmt.Errorf("%s: %w: %.2000s", argv, err, out)
 	}
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
-	select {
-	case err := <-done:
-		p.st.o.count("runs of "+p.name, 1)
-		if err != nil {
-			p.st.o.count("failed runs of "+p.name, 1)
-			err = fmt.Errorf("%s: %w: %.2000s", argv, err, out.String())
-		}
-		return err
-	case <-ctx.Done():
-		// It may hold locks and have half a change on its way: it is let end well.
-		syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM)
-		select {
-		case <-done:
-		case <-time.After(10 * time.Second):
-			syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-			<-done
-		}
-		return ctx.Err()
-	}
+	return err
 }
 
 // startPrograms starts notmuch and mbsync, those that are installed.
@@ -96,11 +76,11 @@ ignore=/dovecot.*/;/postroom.*/;subscriptions;.uidvalidity;.mbsyncstate
 synchronize_flags=true
 `, db, st.site.tree()), 0o600)
 	return &program{st: st, name: "notmuch", argv: []string{"notmuch"}, env: []string{"NOTMUCH_CONFIG=" + conf}, after: func(p *program, w *outsider) {
-		p.run(w.ctx, "new")
+		p.run("new")
 		for range 3 {
 			sign := []string{"+", "-"}[w.rng.IntN(2)]
 			tag := []string{"flagged", "replied", "unread", "draft"}[w.rng.IntN(4)]
-			p.run(w.ctx, "tag", sign+tag, "--", fmt.Sprintf("subject:token%d", w.rng.IntN(50)))
+			p.run("tag", sign+tag, "--", fmt.Sprintf("subject:token%d", w.rng.IntN(50)))
 		}
 	}}
 }
@@ -174,7 +154,7 @@ SyncState *
 
 // syncOnce runs it, and then changes its own copy for the next run to bring over.
 func (p *program) syncOnce(w *outsider) {
-	if err := p.run(w.ctx); err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+	if err := p.run(); err != nil {
 		p.st.o.mu.Lock()
 		if p.st.o.done["failed runs of "+p.name] <= 2 {
 			p.st.t.Log(err)
