@@ -114,6 +114,9 @@ func (c *conn) answer(row *command, uid bool, before *selection, tag string, err
 	}
 	if c.sel != nil && c.sel == before && ans.kind != "BAD" {
 		if err := c.report(!row.numbers || uid); err != nil {
+			if errors.Is(err, errOver) {
+				c.tagged(tag, ans) // after the BYE, as LOGOUT does: the client learns what came of its command
+			}
 			return err
 		}
 	}
