@@ -2,7 +2,6 @@ package storm
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -80,10 +79,6 @@ func (k *kind) failed(s *session, err error) {
 	s.Close()
 	if k.last == s {
 		k.last = nil
-	}
-	if errors.Is(err, errLost) {
-		k.st.o.count("sessions given up", 1)
-		return
 	}
 	if lasting(s.folder) || s.folder == "" && lasting(k.folder) {
 		s.fault("session", "ended: %v", err)

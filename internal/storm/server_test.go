@@ -128,7 +128,6 @@ func (s *site) asOwner(cmd *exec.Cmd) *exec.Cmd {
 type server struct {
 	site       *site
 	name       string
-	loose      bool // its VANISHED covers UIDs that were in no view, as Dovecot's does
 	imap, pop3 string
 	log        string
 	command    func() *exec.Cmd
@@ -193,7 +192,6 @@ func (s *site) dovecot() *server {
 		s.t.Skip("Dovecot is not installed, or not root")
 	}
 	v := s.newServer("dovecot")
-	v.loose = true
 	run, err := os.MkdirTemp(s.dir, "run")
 	if err != nil {
 		s.t.Fatal(err)

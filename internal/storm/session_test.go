@@ -13,9 +13,6 @@ import (
 // unknownFlags stands for flags that the session was not told since it changed them silently.
 const unknownFlags = "?"
 
-// errLost ends a session whose view cannot be known any more.
-var errLost = errors.New("VANISHED of UIDs that were never told")
-
 // message is what a session was told of one message; uid is 0 until it was told.
 type message struct {
 	uid    uint32
@@ -40,7 +37,6 @@ type session struct {
 	highest  uint64 // HIGHESTMODSEQ as SELECT told it
 	caughtUp uint64 // MODSEQ up to which the view is complete
 	view     []message
-	lost     bool // the server told what cannot be applied to the view with certainty
 	removed  int // messages taken out of the view
 	// byNumber: a command runs during which no EXPUNGE may be told (RFC 9051 section 7.5.1).
 	byNumber bool
@@ -105,9 +101,6 @@ func (s *session) until(tag, cmd string) (status, text string, err error) {
 		if res.tag == tag {
 			if res.word(0) == "BAD" {
 				s.fault("session", "%.200s: BAD %s", cmd, res.text)
-			}
-			if s.lost {
-				return "", "", errLost
 			}
 			return res.word(0), res.text, nil
 		}
@@ -187,12 +180,14 @@ func (s *session) vanished(res *response) {
 	}
 	for _, uid := range numbersOf(res.word(1)) {
 		i := slices.IndexFunc(s.view, func(m message) bool { return m.uid == uid })
-		if i < 0 && s.server.loose {
-			s.lost = true // it may be one of those whose UIDs were not told yet, or none
-			continue
-		}
-		if i < 0 { // then it is one of those whose UIDs were not told yet
-			i = slices.IndexFunc(s.view, func(m message) bool { return m.uid == 0 })
+		if i < 0 { // then it is one whose UID was not told yet, below the next that was
+			i = slices.IndexFunc(s.view, func(m message) bool { return m.uid > uid })
+			if i < 0 {
+				i = len(s.view)
+			}
+			if i--; i >= 0 && s.view[i].uid != 0 {
+				i = -1
+			}
 		}
 		if i < 0 {
 			s.fault("numbering", "VANISHED %d, which is not there", uid)
