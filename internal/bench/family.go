@@ -149,7 +149,7 @@ func (r *rig) runWork(f family, w work, sites []*site) error {
 			if w.sides != nil && !has(w.sides, s.side) {
 				continue
 			}
-			if err := r.oneRound(w, s, res); err != nil {
+			if err := r.oneRound(f, w, s, res); err != nil {
 				return err
 			}
 		}
@@ -178,14 +178,16 @@ func has(sides []side, s side) bool {
 	return false
 }
 
-func (r *rig) oneRound(w work, s *site, res *result) error {
+func (r *rig) oneRound(f family, w work, s *site, res *result) error {
 	if w.prepare != nil {
 		if err := w.prepare(s); err != nil {
 			return fmt.Errorf("%s, preparing: %w", s.side.name, err)
 		}
 	}
-	if err := warm(s.inbox()); err != nil {
-		return err
+	if f.messages <= mostFiles { // beyond that only names are read
+		if err := warm(s.inbox()); err != nil {
+			return err
+		}
 	}
 	got, err := w.run(s)
 	if err != nil {
