@@ -2,6 +2,7 @@ package maildir
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strings"
 	"unicode/utf16"
@@ -78,7 +79,11 @@ func (t *Tree) splitName(name string) ([]string, error) {
 	return parts, nil
 }
 
+// encodePart gives a part of a name as it stands in a directory's name. decodeDir makes the same name of it again.
 func encodePart(p string, enc encoding) (string, error) {
+	if strings.IndexFunc(p, isRawOctet) >= 0 {
+		return encodeRaw(p)
+	}
 	var b strings.Builder
 	var shifted []uint16
 	var raw []byte
@@ -97,9 +102,6 @@ func encodePart(p string, enc encoding) (string, error) {
 	for _, r := range p {
 		special := r == '.' || r == '/'
 		switch {
-		case r >= rawOctetBase+0x80 && r <= rawOctetBase+0xff:
-			flush()
-			b.WriteByte(byte(r - rawOctetBase))
 		case enc == plainUTF8 && special:
 			return "", fmt.Errorf("%q in a part of a name in a UTF-8 tree", r)
 		case enc == plainUTF8:
@@ -115,6 +117,28 @@ func encodePart(p string, enc encoding) (string, error) {
 		}
 	}
 	flush()
+	return b.String(), nil
+}
+
+func isRawOctet(r rune) bool { return r >= rawOctetBase+0x80 && r <= rawOctetBase+0xff }
+
+// encodeRaw is escapeRaw's reverse: a part with octets that are no text is no text as a whole, and stands for
+// itself.
+func encodeRaw(p string) (string, error) {
+	var b strings.Builder
+	for _, r := range p {
+		switch {
+		case isRawOctet(r):
+			b.WriteByte(byte(r - rawOctetBase))
+		case r == '.' || r == '/':
+			return "", fmt.Errorf("%q in a part of a name that is not text", r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	if escapeRaw(b.String()) != p {
+		return "", errors.New("octets that are text after all")
+	}
 	return b.String(), nil
 }
 
