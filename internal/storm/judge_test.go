@@ -76,7 +76,8 @@ func (st *storm) settled(when string, compare func() []string) {
 	}
 }
 
-// lastRuns: with nobody else at work a synchroniser has to end well, with the same messages on both sides.
+// lastRuns: with nobody else at work a synchroniser has to end well, over IMAP with the same messages on both sides.
+// On the Maildir itself mbsync misses files that others rename while it reads, and takes them for deleted.
 func (st *storm) lastRuns() {
 	for _, p := range st.programs {
 		if p.near == nil {
@@ -88,6 +89,9 @@ func (st *storm) lastRuns() {
 		}
 		if err != nil {
 			st.o.fault("end", "%s with nobody else at work: %v", p.name, err)
+			continue
+		}
+		if !p.overIMAP {
 			continue
 		}
 		for folder, dir := range p.near {

@@ -19,6 +19,8 @@ type program struct {
 	argv  []string
 	env   []string
 	near  map[string]string // its own copies: folder to Maildir
+	// overIMAP: it sees the folders as a server shows them.
+	overIMAP bool
 	after func(p *program, w *outsider)
 }
 
@@ -120,7 +122,7 @@ SyncState *
 	return &program{
 		st: st, name: "mbsync", argv: []string{"mbsync", "-q", "-c", conf, "a"},
 		near:  map[string]string{"INBOX": filepath.Join(near, "INBOX"), "Work": filepath.Join(near, "Work")},
-		after: (*program).syncOnce,
+		after: (*program).syncOnce, overIMAP: true,
 	}
 }
 
