@@ -14,14 +14,14 @@ import (
 
 // program is a mail program that is run again and again.
 type program struct {
-	st    *storm
-	name  string
-	argv  []string
-	env   []string
-	near  map[string]string // its own copies: folder to Maildir
+	st   *storm
+	name string
+	argv []string
+	env  []string
+	near map[string]string // its own copies: folder to Maildir
 	// overIMAP: it sees the folders as a server shows them.
 	overIMAP bool
-	after func(p *program, w *outsider)
+	after    func(p *program, w *outsider)
 }
 
 // programLimit bounds one run.
