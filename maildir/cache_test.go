@@ -455,3 +455,29 @@ func BenchmarkCacheLookup(b *testing.B) {
 		}
 	})
 }
+
+// TestCacheRestoredLive: the same while the folder is open.
+func TestCacheRestoredLive(t *testing.T) {
+	bothWays(t, func(t *testing.T, opt Options) {
+		dir, texts := cacheTree(t, 2)
+		texts[1] = []byte("Subject: old\n\nx\n")
+		name := dir + "/cur/1000000001.M1.host:2,"
+		put(t, name, string(texts[1]))
+		s := testStore(t, opt)
+		tree, err := s.OpenTree(dir, TreeOptions{})
+		must(t, err)
+		defer tree.Close()
+		f := open(t, tree, Inbox)
+		defer f.Close()
+		checkAnswers(t, f, texts)
+		texts[1] = []byte("Subject: new\n\nx\n")
+		put(t, dir+"/restored", string(texts[1]))
+		must(t, os.Rename(dir+"/restored", name))
+		snap, err := f.Sync(t.Context())
+		must(t, err)
+		if snap.Len() != 2 || snap.UID(1) != 2 {
+			t.Errorf("%d messages", snap.Len())
+		}
+		checkAnswers(t, f, texts)
+	})
+}

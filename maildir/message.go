@@ -82,6 +82,13 @@ func (k *facts) key() (key cacheKey, ok bool) {
 	return key, key.ino != 0 && key.disk >= 0 && key.mtime != 0
 }
 
+// doubt forgets which file it was: the name may lead to another now, one that was restored. The size is kept, for
+// a file of another size is another message.
+func (k *facts) doubt() {
+	k.ino.Store(0)
+	k.date.Store(0)
+}
+
 // learn notes what a file is like. It is false when the size is not what it was: content is immutable, so
 // this is another message now.
 func (c *records) learn(i int, st *unix.Stat_t) bool {

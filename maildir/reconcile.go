@@ -308,9 +308,12 @@ func (f *Folder) setPresentLocked(at place, present bool) {
 		p.set(at, present) // without a name it may be on its way to another: see dropVanishedFresh
 		return
 	}
-	p := f.odd[base]
+	p, now := f.odd[base], f.currentPlace(ci, ri)
+	if present && now == at {
+		// Perhaps another file was put in its place.
+		f.state.chunks[ci].get().facts[ri].doubt()
+	}
 	if p == nil {
-		now := f.currentPlace(ci, ri)
 		if (now == at) == present {
 			return
 		}
@@ -318,7 +321,7 @@ func (f *Folder) setPresentLocked(at place, present bool) {
 		f.odd[base] = p
 	}
 	p.set(at, present)
-	if len(p.places) == 1 && p.places[0] == f.currentPlace(ci, ri) {
+	if len(p.places) == 1 && p.places[0] == now {
 		delete(f.odd, base)
 	}
 }

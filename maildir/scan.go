@@ -220,6 +220,9 @@ func (f *Folder) rescanLocked(ctx context.Context) error {
 				continue
 			}
 			file.uid = m.uid
+			if ino := r.facts[i].ino.Load(); ino != 0 && ino != file.ino {
+				r.facts[i].doubt()
+			}
 			same := !file.odd && file.dir == r.dirOf(i) && view(files.nameOf(file)) == view(r.names[m.nameOff:m.nameOff+uint32(m.nameLen)])
 			if !same {
 				f.odd[r.base(i)] = files.presenceOf(file)
