@@ -25,7 +25,6 @@ type drain struct {
 	r        io.Reader
 	buf      []byte
 	from, to int // what is read and not yet taken
-	inside   bool
 }
 
 func newDrain(r io.Reader, size int) *drain { return &drain{r: r, buf: make([]byte, size)} }

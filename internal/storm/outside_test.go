@@ -20,7 +20,6 @@ type outsider struct {
 	ctx   context.Context
 	rng   *rand.Rand
 	name  string
-	n     int
 	names map[string][]string // by folder: new/NAME and cur/NAME as it last read them
 	read  map[string]time.Time
 }
