@@ -67,6 +67,7 @@ func (c *conn) login(name, method string) error {
 	}
 	user, err := c.srv.opt.Accounts.Open(c.ctx, name)
 	if err != nil {
+		c.log.Error("imap login: the user's mail cannot be opened", "user", name, "error", err)
 		release()
 		return err
 	}
