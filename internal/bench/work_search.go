@@ -23,7 +23,7 @@ func searchWorks() []work {
 			run: searching(body),
 		},
 		{
-			name: "search-since", title: "UID SEARCH SINCE, repeated", judge: bounds{cpu: 0.1},
+			name: "search-since", title: "UID SEARCH SINCE, repeated", floor: &floorStat, judge: bounds{cpu: 0.1},
 			prepare: once("search since", since), run: searching(since),
 		},
 		{
