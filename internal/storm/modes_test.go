@@ -10,24 +10,17 @@ func alone(title string, start func(s *site) *server) setting {
 	return setting{title: title, tools: true, start: func(s *site) []*server { return []*server{start(s)} }}
 }
 
-// long lets storms of some length run at the same time.
-func long(t *testing.T) {
-	if *stormTime > 0 {
-		t.Parallel()
-	}
-}
-
 func needPostroom(t *testing.T) {
 	t.Helper()
 	if *serverFlag != "postroom" {
 		t.Skip("not with -server", *serverFlag)
 	}
-	long(t)
+	t.Parallel()
 }
 
 // TestStorm is the whole storm on one server.
 func TestStorm(t *testing.T) {
-	long(t)
+	t.Parallel()
 	if *serverFlag == "dovecot" {
 		set := alone("dovecot", (*site).dovecot)
 		set.tolerated = func(string) bool { return true }
@@ -69,7 +62,7 @@ func TestTwoServers(t *testing.T) {
 
 // TestDovecotToo has a Dovecot on the same tree.
 func TestDovecotToo(t *testing.T) {
-	long(t)
+	t.Parallel()
 	both := func(s *site) []*server { return []*server{s.postroom(), s.dovecot()} }
 	t.Run("clients", func(t *testing.T) { // and a delivery agent: nothing may change its identity
 		needPostroom(t)
