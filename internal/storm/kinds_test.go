@@ -346,7 +346,7 @@ func (k *kind) makeFolders(s *session) error {
 		if status, text, err := s.do(cmd); err != nil {
 			return err
 		} else if strings.HasPrefix(s.server.name, "dovecot") && strings.HasPrefix(text, "[ALREADYEXISTS]") {
-			k.st.o.count("CREATE refused by Dovecot for what it had just made", 1) // also when it is alone
+			k.st.o.count("CREATE of new names refused by Dovecot", 1) // also when it is alone
 		} else if status != "OK" {
 			s.fault("session", "%s: %s %s", cmd, status, text)
 		}
