@@ -70,7 +70,7 @@ func parseOptions(args []string) (options, error) {
 	sides := fs.String("sides", "", "only sides whose names match `REGEXP`")
 	fs.BoolVar(&o.keep, "keep", false, "do not delete the trees at the end")
 	fs.BoolVar(&o.json, "json", false, "print JSON with every round instead of tables")
-	fs.BoolVar(&o.quick, "quick", false, "folders of 10,000 only, three rounds, fewer connections")
+	fs.BoolVar(&o.quick, "quick", false, "folders of 10,000 only, three rounds, fewer sessions and appends")
 	fs.Uint64Var(&o.seed, "seed", 1, "of the mail that is made")
 	fs.IntVar(&o.nice, "nice", 0, "`PRIORITY` of the servers and the clients alike, for machines that have other things to do")
 	list := fs.Bool("list", false, "list the works and do none")

@@ -171,15 +171,12 @@ func heap() int64 {
 }
 
 // idleFamily is many connections that do nothing, of 1,000 users.
-func idleFamily(secure bool, o options) family {
+func idleFamily(secure bool) family {
 	how, most := "plain", 8.0
 	if secure {
 		how, most = "TLS", 32
 	}
-	connections := 10_000
-	if o.quick {
-		connections = 3000
-	}
+	const connections = 10_000
 	return family{
 		name: "idle-" + how, messages: 2, sides: []side{postroomSide, bestSide},
 		build: func(s *site) error {

@@ -26,7 +26,7 @@ func families(o options) []family {
 		out = append(out, mixedFamily(n, o), besideFamily(n))
 	}
 	for _, tls := range []bool{false, true} {
-		out = append(out, idleFamily(tls, o))
+		out = append(out, idleFamily(tls))
 	}
 	return out
 }
