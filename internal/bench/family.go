@@ -202,6 +202,10 @@ func floorRound(f family, w work, tree *floorTree, res *result) error {
 		if err := tree.refill(f.messages, false); err != nil {
 			return err
 		}
+		// A file that the disk has never seen is taken away for less.
+		if err := tree.rig.settle(); err != nil {
+			return err
+		}
 	}
 	if err := warm(tree.dir); err != nil {
 		return err
