@@ -121,6 +121,10 @@ func (s *site) memory() (int64, error) {
 // is then and how long that took. A folder may be kept for a while for who comes next, and a
 // collector has its own time.
 func (s *site) givenBack(wanted int64) (now int64, after time.Duration, err error) {
+	most := 3 * time.Minute
+	if s.side.dovecot {
+		most = 10 * time.Second // it gives back at once, or with the process
+	}
 	for begin := time.Now(); ; time.Sleep(memoryStep) {
 		pids, err := s.group.pids()
 		if err != nil {
@@ -130,7 +134,7 @@ func (s *site) givenBack(wanted int64) (now int64, after time.Duration, err erro
 			return 0, 0, err
 		}
 		after = time.Since(begin)
-		if now <= wanted || after > 3*time.Minute {
+		if now <= wanted || after > most {
 			return now, after, nil
 		}
 	}
