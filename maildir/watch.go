@@ -355,13 +355,29 @@ func (w *watcher) passBarrierLocked(name string) {
 }
 
 // newPrivate makes the directory for barriers, in memory where the system has a place for that: on a
-// disk's file system each barrier costs three times as much.
+// disk's file system each barrier costs three times as much. What processes left that were killed goes.
 func newPrivate() (string, error) {
-	const pattern = "postroom-barrier-"
-	if priv, err := os.MkdirTemp("/dev/shm", pattern); err == nil {
-		return priv, nil
+	for _, place := range []string{"/dev/shm", os.TempDir()} {
+		removeLeft(place)
+		if priv, err := os.MkdirTemp(place, privatePrefix+strconv.Itoa(os.Getpid())+"-"); err == nil {
+			return priv, nil
+		}
 	}
-	return os.MkdirTemp("", pattern)
+	return os.MkdirTemp("", privatePrefix)
+}
+
+const privatePrefix = "postroom-barrier-" // then the process, a hyphen, and what makes it unique
+
+// removeLeft removes private directories of processes that are no more. One that is taken from a living
+// process by mistake, because it counts processes otherwise, is made again.
+func removeLeft(place string) {
+	left, _ := filepath.Glob(filepath.Join(place, privatePrefix+"*-*")) // the pattern is right
+	for _, dir := range left {
+		pid, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), privatePrefix), "-")
+		if n, err := strconv.Atoi(pid); err == nil && n > 0 && unix.Kill(n, 0) == unix.ESRCH {
+			os.RemoveAll(dir)
+		}
+	}
 }
 
 // barrier returns when every event of what happened before the call is in its
