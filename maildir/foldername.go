@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -172,8 +173,12 @@ func decodeMUTF7(s string) (string, bool) {
 		for j := range units {
 			units[j] = uint16(raw[2*j])<<8 | uint16(raw[2*j+1])
 		}
-		for _, r := range utf16.Decode(units) {
-			if r == utf8.RuneError || r < 0x20 {
+		runes := utf16.Decode(units)
+		if !slices.Equal(utf16.Encode(runes), units) {
+			return "", false // half a surrogate pair; U+FFFD itself is a character like others
+		}
+		for _, r := range runes {
+			if r < 0x20 {
 				return "", false
 			}
 			b.WriteRune(r)
