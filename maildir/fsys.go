@@ -8,9 +8,7 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,80 +18,6 @@ import (
 // component, and follow no link, so nothing leads out of the tree. Files are
 // opened without blocking and must be regular, so that a FIFO or a device put in
 // their place stops nobody.
-
-// fileID names a file for as long as it exists.
-type fileID struct{ dev, ino uint64 }
-
-// stamp is what tells whether a file or directory was changed. It is compared
-// for equality only: rsync sets mtimes back, but ctime tells.
-type stamp struct {
-	fileID
-	mtime, ctime int64 // nanoseconds since 1970
-	size         int64 // octets; 0 for directories
-}
-
-// fileInfo is what fstatat says of a file.
-type fileInfo struct {
-	name string
-	st   unix.Stat_t
-}
-
-func (fi *fileInfo) Name() string       { return fi.name }
-func (fi *fileInfo) Size() int64        { return fi.st.Size }
-func (fi *fileInfo) ModTime() time.Time { return time.Unix(fi.st.Mtim.Unix()) }
-func (fi *fileInfo) IsDir() bool        { return fi.Mode().IsDir() }
-func (fi *fileInfo) Sys() any           { return &fi.st }
-
-func (fi *fileInfo) Mode() fs.FileMode {
-	m := fs.FileMode(fi.st.Mode & 0o777)
-	if fi.st.Mode&unix.S_ISGID != 0 {
-		m |= fs.ModeSetgid
-	}
-	switch fi.st.Mode & unix.S_IFMT {
-	case unix.S_IFREG:
-	case unix.S_IFDIR:
-		m |= fs.ModeDir
-	case unix.S_IFLNK:
-		m |= fs.ModeSymlink
-	default:
-		m |= fs.ModeIrregular
-	}
-	return m
-}
-
-func statStamp(st *unix.Stat_t) stamp {
-	s := stamp{fileID: fileID{uint64(st.Dev), st.Ino}, mtime: st.Mtim.Nano(), ctime: st.Ctim.Nano()}
-	if st.Mode&unix.S_IFMT == unix.S_IFREG {
-		s.size = st.Size
-	}
-	return s
-}
-
-// stampOf is a file's stamp, whether an open file was asked or its directory.
-func stampOf(fi fs.FileInfo) stamp {
-	switch st := fi.Sys().(type) {
-	case *unix.Stat_t:
-		return statStamp(st)
-	case *syscall.Stat_t:
-		s := stamp{fileID: fileID{uint64(st.Dev), st.Ino}, mtime: st.Mtim.Nano(), ctime: st.Ctim.Nano()}
-		if fi.Mode().IsRegular() {
-			s.size = fi.Size()
-		}
-		return s
-	}
-	return stamp{mtime: fi.ModTime().UnixNano(), size: fi.Size()}
-}
-
-// linksOf is the number of names that a file has; 1 if the system does not say.
-func linksOf(fi fs.FileInfo) uint64 {
-	switch st := fi.Sys().(type) {
-	case *unix.Stat_t:
-		return uint64(st.Nlink)
-	case *syscall.Stat_t:
-		return uint64(st.Nlink)
-	}
-	return 1
-}
 
 // dir is an open directory. It stays the same directory when somebody renames
 // it or puts another in its place. It is safe for concurrent use until closed.
@@ -538,115 +462,6 @@ func (d *dir) mkdir(name string) error {
 		return &fs.PathError{Op: "mkdir", Path: name, Err: err}
 	}
 	return d.settleDir(name, r)
-}
-
-// direntType says what a name is, as far as getdents knows.
-type direntType uint8
-
-const (
-	direntUnknown direntType = 0
-	direntDir     direntType = 4
-	direntRegular direntType = 8
-)
-
-const (
-	minDirentBuf = 64 << 10
-	maxDirentBuf = 1 << 30
-)
-
-var direntBufs = sync.Pool{New: func() any { b := make([]byte, minDirentBuf); return &b }}
-
-// readNames calls each for every entry but "." and "..". The name is only valid
-// during the call. whole tells whether all came in one getdents call, which holds the directory's
-// lock; a caller who asks for atomic gets a buffer grown until they do, or whole false
-// after a few tries.
-func (d *dir) readNames(atomic bool, each func(name []byte, typ direntType, ino uint64)) (whole bool, err error) {
-	fd, err := openat(d.fd, ".", unix.O_RDONLY|unix.O_DIRECTORY, 0) // an offset of its own: others may read at the same time
-	if err != nil {
-		return false, os.NewSyscallError("openat", err)
-	}
-	defer unix.Close(fd)
-	bp := direntBufs.Get().(*[]byte)
-	defer direntBufs.Put(bp)
-	buf := *bp
-	if !atomic {
-		_, err := readDirents(fd, buf, each)
-		return false, err
-	}
-	type entry struct {
-		off, end int
-		typ      direntType
-		ino      uint64
-	}
-	for try := 0; try < 24; try++ {
-		var names []byte
-		var entries []entry
-		calls, err := readDirents(fd, buf, func(name []byte, typ direntType, ino uint64) {
-			off := len(names)
-			names = append(names, name...)
-			entries = append(entries, entry{off, len(names), typ, ino})
-		})
-		if err != nil {
-			return false, err
-		}
-		if calls <= 1 || try == 23 {
-			for _, e := range entries {
-				each(names[e.off:e.end], e.typ, e.ino)
-			}
-			if cap(buf) <= 4<<20 {
-				*bp = buf
-			}
-			return calls <= 1, nil
-		}
-		if need := len(names)*2 + len(entries)*64; need > len(buf) && need <= maxDirentBuf {
-			buf = make([]byte, need)
-		}
-		if _, err := unix.Seek(fd, 0, io.SeekStart); err != nil {
-			return false, os.NewSyscallError("lseek", err)
-		}
-	}
-	return false, nil
-}
-
-// readDirents reads a directory to its end and counts the getdents calls that gave names.
-func readDirents(fd int, buf []byte, each func([]byte, direntType, uint64)) (calls int, err error) {
-	for {
-		n, err := syscall.ReadDirent(fd, buf)
-		if err == syscall.EINTR {
-			continue
-		}
-		if err != nil {
-			return calls, os.NewSyscallError("getdents64", err)
-		}
-		if n <= 0 {
-			return calls, nil
-		}
-		calls++
-		parseDirents(buf[:n], each)
-	}
-}
-
-// parseDirents walks linux_dirent64 records: ino u64, off i64, reclen u16,
-// type u8, name.
-func parseDirents(b []byte, each func([]byte, direntType, uint64)) {
-	const nameOff = 19
-	for len(b) > nameOff {
-		reclen := int(*(*uint16)(unsafe.Pointer(&b[16])))
-		if reclen < nameOff || reclen > len(b) {
-			return
-		}
-		name := b[nameOff:reclen]
-		for i, c := range name {
-			if c == 0 {
-				name = name[:i]
-				break
-			}
-		}
-		if self := len(name) == 1 && name[0] == '.'; !self && !(len(name) == 2 && name[0] == '.' && name[1] == '.') {
-			each(name, direntType(b[18]), *(*uint64)(unsafe.Pointer(&b[0])))
-		}
-		b = b[reclen:]
-	}
 }
 
 // setTimesNow sets a file's times to the file system's own idea of now.
