@@ -27,8 +27,10 @@
 // group, owner, user, group-override. Two sets are kept, of rights given and of
 // rights taken away, and what is left of the first without the second counts:
 //
-//  1. All entries of one sign for one identifier are one. The owner begins with
-//     all rights and passes over the kinds before owner; anybody else begins with none.
+//  1. All entries of one sign for one identifier are one; where there are several,
+//     and none of the other sign, Dovecot's merging leaves an empty one of that
+//     sign, which counts below. The owner begins with all rights and passes over
+//     the kinds before owner; anybody else begins with none.
 //  2. The first entry of a kind that concerns the user replaces a set, further
 //     ones of the same kind (he is in several groups) add to it. An entry
 //     with one sign only leaves the other set as it was.

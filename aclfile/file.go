@@ -152,6 +152,12 @@ func (f *File) Set(id Identifier, negative bool, mode Mode, rights Rights) (chan
 		lines[at[0]].text, lines[at[0]].entry = e.text(), e
 		lines = without(lines, at[1:])
 	}
+	if other, err := f.find(id, !negative); len(at) > 1 && len(other) == 0 {
+		if err != nil {
+			return false, err
+		}
+		lines = insert(lines, &Entry{Identifier: id, Negative: !negative}) // what the repeated line meant
+	}
 	return true, f.replace(lines)
 }
 
@@ -273,8 +279,14 @@ func (r *rule) add(at int, e *Entry) {
 	if e.Negative {
 		p = &r.negative
 	}
+	other := &r.negative
+	if e.Negative {
+		other = &r.positive
+	}
 	if *p == nil {
 		*p = &part{}
+	} else if *other == nil {
+		*other = &part{} // rule 1 of the package's comment
 	}
 	(*p).rights |= e.Rights
 	(*p).private = append((*p).private, e.Private...)

@@ -1,0 +1,232 @@
+package aclfile
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Dovecot's imap process serves one connection on its standard input and
+// output, already logged in, without a master: no port, no privilege. It
+// never runs as root.
+const (
+	dovecotIMAP = "/usr/lib/dovecot/imap"
+	nobody      = 65534
+)
+
+// haveDovecot skips or fails the test where there is no Dovecot to ask.
+func haveDovecot(t *testing.T) {
+	t.Helper()
+	lack := ""
+	if _, err := os.Stat(dovecotIMAP); err != nil {
+		lack = "no " + dovecotIMAP + " (Debian package dovecot-imapd)"
+	} else if os.Getuid() != 0 {
+		lack = "cannot run Dovecot as another user: not root"
+	}
+	if lack == "" {
+		return
+	}
+	if os.Getenv("POSTROOM_SKIP_DOVECOT") == "" {
+		t.Fatalf("%s; set POSTROOM_SKIP_DOVECOT=1 to do without the comparison", lack)
+	}
+	t.Skipf("NOT COMPARED with Dovecot: %s", lack)
+}
+
+// dovecotConf is the configuration of one subject. He finds alice's tree as his own if
+// it is, else in a namespace where nobody is owner.
+const dovecotConf = `base_dir = %[1]s/run
+state_dir = %[1]s/state
+log_path = %[1]s/log
+ssl = no
+first_valid_uid = 1
+mail_location = maildir:%[2]s
+mail_plugins = acl
+namespace inbox {
+  inbox = yes
+  separator = /
+  prefix =
+}
+namespace other {
+  type = public
+  separator = /
+  prefix = other/
+  location = maildir:%[1]s/Maildir
+  subscriptions = no
+}
+protocol imap {
+  mail_plugins = $mail_plugins imap_acl
+}
+plugin {
+  acl = vfile
+  acl_groups = %[3]s
+}
+`
+
+// TestEffectiveAsDovecot holds evaluation and grammar against Dovecot's own, for
+// files of all kinds of entries and for each of the subjects.
+func TestEffectiveAsDovecot(t *testing.T) {
+	haveDovecot(t)
+	folders := 1500
+	if testing.Short() {
+		folders = 150
+	}
+	const seed = 20261127
+	r := rand.New(rand.NewPCG(seed, 0))
+	files := make([]string, folders)
+	for i := range files {
+		files[i] = someFile(r)
+	}
+	dir := dovecotTree(t, files)
+	compared := 0
+	for i, s := range subjects {
+		answers := dovecotRights(t, dir, i, s, len(files))
+		for n, text := range files {
+			f, err := Parse([]byte(text))
+			if err != nil {
+				t.Fatalf("seed %d, file %d: %v in\n%s", seed, n, err, text)
+			}
+			always := Rights(0)
+			if s.Owner {
+				always = OwnerAlways
+			}
+			want := f.Effective(s, 0)
+			// Dovecot tells nobody that he has p alone.
+			if s.Owner && answers[n] == "" || want == Post {
+				want &^= Post
+			}
+			if sorted(answers[n], always) != sorted(want.Wire(), 0) {
+				t.Errorf("file %d, subject %+v: Dovecot %q, Effective %q\n%s", n, s, answers[n], want.Wire(), text)
+			}
+			compared++
+		}
+	}
+	t.Logf("%d comparisons with Dovecot", compared)
+}
+
+// sorted gives the letters of an answer by the alphabet, those of always added.
+func sorted(answer string, always Rights) string {
+	b := slices.Sorted(strings.SplitSeq(answer+always.String(), ""))
+	return strings.Join(slices.Compact(b), "")
+}
+
+// dovecotTree makes a Maildir with a folder for each file.
+func dovecotTree(t *testing.T, files []string) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "postroom-aclfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	for i, text := range files {
+		folder := filepath.Join(dir, "Maildir", fmt.Sprintf(".f%d", i))
+		for _, d := range []string{"cur", "new", "tmp"} {
+			if err := os.MkdirAll(filepath.Join(folder, d), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.WriteFile(filepath.Join(folder, "dovecot-acl"), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// dovecotRights asks for MYRIGHTS of a subject in each folder. "" stands for the
+// answer that there is no such folder.
+func dovecotRights(t *testing.T, dir string, number int, s Subject, folders int) []string {
+	t.Helper()
+	own, prefix := filepath.Join(dir, fmt.Sprint("own", number)), "other/"
+	if s.Owner {
+		own, prefix = filepath.Join(dir, "Maildir"), ""
+	}
+	conf := filepath.Join(dir, fmt.Sprint("dovecot", number, ".conf"))
+	text := fmt.Appendf(nil, dovecotConf, dir, own, strings.Join(s.Groups, ","))
+	if err := os.WriteFile(conf, text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := filepath.WalkDir(dir, func(p string, _ os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(p, nobody, nobody)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	in, out := startDovecot(t, dir, conf, s.User)
+	go func() {
+		w := bufio.NewWriter(in)
+		for n := range folders {
+			fmt.Fprintf(w, "%d MYRIGHTS %sf%d\r\n", n, prefix, n)
+		}
+		_ = w.Flush() // what is missing shows in the answers
+	}()
+	answers := make([]string, folders)
+	for n := range answers {
+		for done := false; !done; {
+			l, err := out.ReadString('\n')
+			if err != nil {
+				t.Fatalf("from Dovecot: %v after %q", err, l)
+			}
+			switch words := strings.Fields(l); {
+			case words[1] == "MYRIGHTS":
+				answers[n] = words[len(words)-1]
+			case words[0] == fmt.Sprint(n):
+				done = true
+				if words[1] != "OK" && !strings.Contains(l, "[NONEXISTENT]") {
+					answers[n] = "refused: " + l
+				}
+			}
+		}
+	}
+	return answers
+}
+
+// startDovecot runs one session, and reads its greeting.
+func startDovecot(t *testing.T, dir, conf, user string) (io.Writer, *bufio.Reader) {
+	t.Helper()
+	cmd := exec.Command(dovecotIMAP, "-c", conf)
+	cmd.Env = []string{"USER=" + user, "HOME=" + dir, "TZ=UTC"}
+	cmd.Dir = dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Credential: &syscall.Credential{Uid: nobody, Gid: nobody},
+		Pdeathsig:  syscall.SIGKILL,
+	}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = in.Close()
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if t.Failed() {
+			log, _ := os.ReadFile(filepath.Join(dir, "log"))
+			t.Logf("Dovecot said:\n%.4000s", log)
+		}
+	})
+	if p, ok := out.(interface{ SetReadDeadline(time.Time) error }); ok {
+		_ = p.SetReadDeadline(time.Now().Add(time.Minute))
+	}
+	r := bufio.NewReader(out)
+	if l, err := r.ReadString('\n'); err != nil {
+		log, _ := os.ReadFile(filepath.Join(dir, "log"))
+		t.Fatalf("from Dovecot: %v after %q; its log:\n%.4000s", err, l, log)
+	}
+	return in, r
+}
