@@ -136,6 +136,23 @@ func (t *Tree) Folders() ([]string, error) {
 	return out, nil
 }
 
+// NamesOf gives the names of the folders that have these directories, sorted; "" is INBOX's. Those that are not
+// there are left out.
+func (t *Tree) NamesOf(dirs []string) ([]string, error) {
+	names, _, err := t.listing()
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for name, d := range names {
+		if slices.Contains(dirs, d) {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out, nil
+}
+
 // lookup gives the directory of an existing folder.
 func (t *Tree) lookup(name string) (string, error) {
 	if name == Inbox {

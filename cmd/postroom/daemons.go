@@ -42,9 +42,7 @@ func newDaemons(cfg *config.Config, log *slog.Logger) (*daemons, error) {
 	if d.certs, err = newCertificates(cfg, log); err != nil {
 		return nil, err
 	}
-	d.accounts, err = account.New(account.Config{
-		Root: cfg.Mail.Root, Separator: cfg.Mail.Separator[0], UIDL: cfg.POP3.UIDL, Logger: log,
-	})
+	d.accounts, err = account.New(accountConfig(cfg, d.auth, log))
 	if err != nil {
 		return nil, err
 	}
@@ -69,6 +67,15 @@ func newDaemons(cfg *config.Config, log *slog.Logger) (*daemons, error) {
 		},
 	})
 	return d, nil
+}
+
+// accountConfig is what the configuration says of mail.
+func accountConfig(cfg *config.Config, users account.Users, log *slog.Logger) account.Config {
+	others, public := cfg.Namespaces()
+	return account.Config{
+		Root: cfg.Mail.Root, Separator: cfg.Mail.Separator[0], UIDL: cfg.POP3.UIDL, Logger: log,
+		Users: users, OtherUsers: others, Public: cfg.Mail.Public, PublicPrefix: public, AnyoneAllowed: cfg.Sharing.Anyone,
+	}
 }
 
 // start serves each listener until shutdown.

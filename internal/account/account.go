@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -69,6 +70,15 @@ type Config struct {
 	Root string
 	// Separator divides the parts of mailbox names; '/' if zero.
 	Separator byte
+	// Users are those whose mailboxes others may be given rights to. Without it everybody is alone.
+	Users Users
+	// OtherUsers is what names of other users' mailboxes begin with, without the separator; "" for none.
+	OtherUsers string
+	// Public is the path of a Maildir tree that belongs to nobody, "" for none; PublicPrefix is what names of
+	// its mailboxes begin with, without the separator.
+	Public, PublicPrefix string
+	// AnyoneAllowed lets users give rights to "anyone" and "authenticated".
+	AnyoneAllowed bool
 	// UIDL is the form of POP3 unique-ids: "dovecot" (default) or "courier".
 	UIDL   string
 	Logger *slog.Logger
@@ -78,10 +88,33 @@ type Config struct {
 	Clock func() time.Time
 }
 
+// Users knows who there is. It must be safe for concurrent use.
+type Users interface {
+	// Names lists the login names.
+	Names() []string
+	// Has tells whether there is such a user.
+	Has(name string) bool
+	// Groups lists the groups that a user is in.
+	Groups(name string) []string
+	// Generation changes when any of that changes.
+	Generation() uint64
+}
+
+// nobody is where no other users are known.
+type nobody struct{}
+
+func (nobody) Names() []string        { return nil }
+func (nobody) Has(string) bool        { return false }
+func (nobody) Groups(string) []string { return nil }
+func (nobody) Generation() uint64     { return 0 }
+
 // Service makes users' accounts; one a process, safe for concurrent use.
 type Service struct {
-	cfg   Config
-	store *maildir.Store
+	cfg    Config
+	store  *maildir.Store
+	acls   aclCache
+	grants *grants
+	pokes  pokes
 }
 
 // New starts a service; Close ends it.
@@ -100,15 +133,41 @@ func New(cfg Config) (*Service, error) {
 	if !strings.Contains(cfg.Root, "{user}") && !strings.Contains(cfg.Root, "{local}") {
 		return nil, fmt.Errorf("root %q: without {user} or {local} all users would share one Maildir", cfg.Root)
 	}
+	for _, name := range []string{cfg.OtherUsers, cfg.PublicPrefix} {
+		if strings.ContainsRune(name, rune(cfg.Separator)) || strings.EqualFold(name, maildir.Inbox) {
+			return nil, fmt.Errorf("namespace %q: it is one part of a name, and not INBOX", name)
+		}
+	}
+	if cfg.Public != "" {
+		cfg.Public = filepath.Clean(cfg.Public)
+		if cfg.PublicPrefix == "" || cfg.PublicPrefix == cfg.OtherUsers {
+			return nil, fmt.Errorf("namespace %q: public mailboxes want a name of their own", cfg.PublicPrefix)
+		}
+	}
+	if cfg.Users == nil {
+		cfg.Users = nobody{}
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	store := maildir.NewStore(maildir.Options{Logger: cfg.Logger, NoWatch: cfg.NoWatch, Clock: cfg.Clock})
-	return &Service{cfg: cfg, store: store}, nil
+	s := &Service{cfg: cfg, store: store}
+	s.acls = aclCache{service: s, files: make(map[aclKey]cachedACL)}
+	s.grants = newGrants(s)
+	return s, nil
 }
 
 // Close ends the service; all users must have been closed.
-func (s *Service) Close() { s.store.Close() }
+func (s *Service) Close() {
+	s.grants.close()
+	s.store.Close()
+}
+
+// hasUser tells whether there is a user of that name.
+func (s *Service) hasUser(name string) bool { return s.cfg.Users.Has(name) }
+
+// groups of a user.
+func (s *Service) groups(name string) []string { return s.cfg.Users.Groups(name) }
 
 // Path gives the path of a user's Maildir. ErrBadName for a user name that
 // could lead elsewhere.
@@ -128,17 +187,29 @@ func (s *Service) Path(user string) (string, error) {
 			return "", fmt.Errorf("user %q has no usable %s: %w", user, placeholder, ErrBadName)
 		}
 	}
-	return strings.NewReplacer("{user}", user, "{local}", local, "{domain}", domain).Replace(s.cfg.Root), nil
+	return filepath.Clean(strings.NewReplacer("{user}", user, "{local}", local, "{domain}", domain).Replace(s.cfg.Root)), nil
 }
 
 // Open gives the account of an authenticated user, making the Maildir when it is not there
 // yet. Every Open wants one Close.
-func (s *Service) Open(ctx context.Context, user string) (*User, error) {
+func (s *Service) Open(ctx context.Context, user string) (*User, error) { return s.open(user, true) }
+
+// Administrate gives the account of a user to who administers the whole server: no right is missing there. It makes
+// nothing. ErrNoFolder if the user has no mail yet. Every Administrate wants one Close.
+func (s *Service) Administrate(ctx context.Context, user string) (*User, error) {
+	u, err := s.open(user, false)
+	if err == nil {
+		u.administrator = true
+	}
+	return u, err
+}
+
+func (s *Service) open(user string, create bool) (*User, error) {
 	path, err := s.Path(user)
 	if err != nil {
 		return nil, err
 	}
-	tree, err := s.store.OpenTree(path, maildir.TreeOptions{Separator: s.cfg.Separator, Create: true})
+	tree, err := s.store.OpenTree(path, maildir.TreeOptions{Separator: s.cfg.Separator, Create: create})
 	if err != nil {
 		return nil, err
 	}
@@ -147,10 +218,11 @@ func (s *Service) Open(ctx context.Context, user string) (*User, error) {
 
 // User is one login. Its methods are safe for concurrent use.
 type User struct {
-	service *Service
-	name    string
-	tree    *maildir.Tree
-	sep     byte
+	service       *Service
+	name          string
+	tree          *maildir.Tree
+	sep           byte
+	administrator bool
 }
 
 // Name is the user's login name.
@@ -162,18 +234,7 @@ func (u *User) Separator() byte { return u.sep }
 // Close ends the login's use of the account.
 func (u *User) Close() { u.tree.Close() }
 
-// Namespace is one row of RFC 2342's answer.
-type Namespace struct {
-	Prefix    string // "" for the personal one; else it ends with the separator
-	Separator byte
-}
-
-// Namespaces lists the personal, other users' and shared namespaces.
-func (u *User) Namespaces() (personal, other, shared []Namespace) {
-	return []Namespace{{Separator: u.sep}}, nil, nil
-}
-
-// canonical gives INBOX its capitals, also as the first part of a longer name's spelling.
+// canonical gives INBOX its capitals.
 func (u *User) canonical(name string) string {
 	if strings.EqualFold(name, maildir.Inbox) {
 		return maildir.Inbox
@@ -181,64 +242,20 @@ func (u *User) canonical(name string) string {
 	return name
 }
 
-// Create makes a mailbox; a trailing separator, which announces children, is
-// dropped. specialUse is "" or one of SpecialUses.
-func (u *User) Create(ctx context.Context, name, specialUse string) error {
-	name = strings.TrimSuffix(name, string(u.sep))
-	if specialUse != "" && !validSpecialUse(specialUse) {
-		return fmt.Errorf("special use %q: %w", specialUse, ErrCannot)
-	}
-	if err := u.tree.Create(ctx, name); err != nil {
-		return err
-	}
-	if specialUse == "" {
-		return nil
-	}
-	return u.tree.SetSpecialUse(ctx, name, specialUse)
-}
-
-// Delete removes a mailbox and its messages; children stay.
-func (u *User) Delete(ctx context.Context, name string) error {
-	return u.tree.Delete(ctx, u.canonical(name))
-}
-
-// Rename gives a mailbox and its children another name. Of INBOX it moves the
-// messages to a new mailbox (RFC 9051 section 6.3.6).
-func (u *User) Rename(ctx context.Context, from, to string) error {
-	from, to = u.canonical(from), u.canonical(strings.TrimSuffix(to, string(u.sep)))
-	if from != maildir.Inbox {
-		return u.tree.Rename(ctx, from, to)
-	}
-	if err := u.tree.Create(ctx, to); err != nil {
-		return err
-	}
-	inbox, err := u.Select(ctx, maildir.Inbox, false)
-	if err != nil {
-		return err
-	}
-	defer inbox.Close()
-	snap, err := inbox.Sync(ctx)
-	if err != nil {
-		return err
-	}
-	uids := make([]uint32, snap.Len())
-	for i := range uids {
-		uids[i] = snap.UID(i)
-	}
-	_, err = inbox.Move(ctx, uids, to)
-	return err
-}
-
-// Subscriptions lists subscribed names, sorted, whether the mailbox exists or not.
+// Subscriptions lists subscribed names, sorted, of all namespaces, whether the mailbox exists or not.
 func (u *User) Subscriptions(ctx context.Context) ([]string, error) { return u.tree.Subscriptions() }
 
-// Subscribe adds a name to the subscriptions. The mailbox must exist.
+// Subscribe adds a name to the subscriptions. The mailbox must exist, and the user may look it up.
 func (u *User) Subscribe(ctx context.Context, name string) error {
-	name = u.canonical(name)
-	if !u.tree.Exists(name) {
-		return fmt.Errorf("%q: %w", name, ErrNoFolder)
+	p, err := u.existing(name)
+	if err != nil {
+		return err
 	}
-	return u.tree.Subscribe(ctx, name, true)
+	defer p.close()
+	if _, err := u.need(&p, Lookup); err != nil {
+		return err
+	}
+	return u.tree.Subscribe(ctx, p.full, true)
 }
 
 // Unsubscribe removes a name; it need neither exist nor be subscribed to.
@@ -263,14 +280,14 @@ type StatusOptions struct {
 
 // Status looks at a mailbox without selecting it; it moves nothing from new/ to cur/.
 func (u *User) Status(ctx context.Context, name string, opt StatusOptions) (Status, error) {
-	f, err := u.tree.Open(ctx, u.canonical(name))
+	m, err := u.Select(ctx, name, true)
 	if err != nil {
 		return Status{}, err
 	}
-	defer f.Close()
-	snap, err := f.Sync(ctx)
+	defer m.Close()
+	snap, err := m.Sync(ctx)
 	if errors.Is(err, ErrGone) {
-		return Status{}, fmt.Errorf("%q: %w", name, ErrNoFolder)
+		return Status{}, m.place.missing()
 	}
 	if err != nil {
 		return Status{}, err
@@ -280,15 +297,15 @@ func (u *User) Status(ctx context.Context, name string, opt StatusOptions) (Stat
 		UIDNext: snap.UIDNext(), UIDValidity: snap.UIDValidity(), GUID: snap.GUID(),
 	}
 	if opt.ModSeq {
-		switch err := f.TellModSeqs(ctx); {
-		case err == nil && f.Snapshot().Writable():
-			st.HighestModSeq = f.Snapshot().HighestModSeq()
-		case err != nil && !errors.Is(err, ErrReadOnly) && !errors.Is(err, ErrNoSpace):
+		switch err := m.TellModSeqs(ctx); {
+		case err == nil:
+			st.HighestModSeq = m.Current().HighestModSeq()
+		case !errors.Is(err, ErrReadOnly) && !errors.Is(err, ErrNoSpace):
 			return Status{}, err
 		} // else 0: it can be told none, RFC 7162 section 3.1.2.2
 	}
 	for i := 0; opt.Size && i < snap.Len(); i++ {
-		_, size, err := f.Info(ctx, snap.UID(i), true)
+		_, size, err := m.Info(ctx, snap, i)
 		if errors.Is(err, ErrExpunged) {
 			continue
 		}

@@ -15,6 +15,7 @@ type Entry struct {
 	HasChildren bool   // a child is visible to this user
 	SpecialUse  string // `\Sent` and so on; "" if none
 	Subscribed  bool
+	Rights      Rights // the user's; none where NonExistent
 }
 
 // specialUses are the attributes of RFC 6154 section 2 that a mailbox can be
@@ -39,10 +40,19 @@ func validSpecialUse(attr string) bool {
 	return false
 }
 
-// Mailboxes lists all that the user may see, INBOX first, then sorted by parts; missing parents
-// are there as NonExistent. Matching patterns is the protocol's part.
+// Mailboxes lists all that the user may look up: his own, INBOX first, then other users', then public ones, each
+// sorted by parts; missing parents, and those that he may not look up, are there as NonExistent. Matching patterns
+// is the protocol's part.
 func (u *User) Mailboxes(ctx context.Context) ([]Entry, error) {
 	names, err := u.tree.Folders()
+	if err != nil {
+		return nil, err
+	}
+	own, err := u.visible(&place{space: personal, tree: u.tree, owner: u.name}, names)
+	if err != nil {
+		return nil, err
+	}
+	shared, err := u.shared(ctx, names)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +60,7 @@ func (u *User) Mailboxes(ctx context.Context) ([]Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	entries := withParents(names, string(u.sep))
+	entries := withParents(append(own, shared...), string(u.sep))
 	for i := range entries {
 		e := &entries[i]
 		_, e.Subscribed = slices.BinarySearch(subscribed, e.Name)
@@ -64,14 +74,101 @@ func (u *User) Mailboxes(ctx context.Context) ([]Entry, error) {
 	return entries, nil
 }
 
-// withParents adds the parents that are only names.
-func withParents(names []string, sep string) []Entry {
-	seen := make(map[string]bool, len(names))
-	for _, n := range names {
-		seen[n] = true
-	}
+// visible gives the entries of those folders of a tree that the user may look up.
+func (u *User) visible(p *place, names []string) ([]Entry, error) {
 	entries := make([]Entry, 0, len(names))
-	for _, n := range names {
+	for _, name := range names {
+		acl, err := u.service.acls.read(p.tree, name, nil)
+		if isMissing(err) {
+			continue // gone meanwhile
+		}
+		if err != nil {
+			return nil, err
+		}
+		have := u.evaluate(p, acl)
+		if !have.Has(Lookup) {
+			continue
+		}
+		if p.space != personal {
+			name = u.service.fullName(p.owner, name)
+		}
+		entries = append(entries, Entry{Name: name, Rights: have})
+	}
+	return entries, nil
+}
+
+// shared gives the entries of other users' and of public folders that the user may look up, sorted; those
+// that a folder of his own hides are left out. own are all names in his own tree.
+func (u *User) shared(ctx context.Context, own []string) ([]Entry, error) {
+	if u.service.prefix(others) == "" && u.service.prefix(public) == "" {
+		return nil, nil
+	}
+	where, err := u.service.grants.candidates(ctx, u.name, u.service.groups(u.name))
+	if err != nil {
+		return nil, err
+	}
+	var entries []Entry
+	for root, dirs := range where {
+		found, err := u.sharedIn(root, dirs)
+		if err != nil {
+			u.service.cfg.Logger.Warn("shared folders of a tree cannot be listed", "root", root, "error", err)
+			continue
+		}
+		entries = append(entries, found...)
+	}
+	hidden := make(map[string]bool)
+	for _, name := range own {
+		hidden[name] = true
+	}
+	entries = slices.DeleteFunc(entries, func(e Entry) bool { return hidden[e.Name] })
+	prefix, sep := u.service.prefix(public), string(u.sep)
+	slices.SortFunc(entries, func(a, b Entry) int {
+		apub, bpub := prefix != "" && strings.HasPrefix(a.Name, prefix), prefix != "" && strings.HasPrefix(b.Name, prefix)
+		switch {
+		case apub != bpub && apub:
+			return 1
+		case apub != bpub:
+			return -1
+		}
+		return slices.Compare(strings.Split(a.Name, sep), strings.Split(b.Name, sep))
+	})
+	return entries, nil
+}
+
+// sharedIn gives the entries of one tree.
+func (u *User) sharedIn(root string, dirs []string) ([]Entry, error) {
+	p := place{space: others, owner: u.service.grants.owner(root)}
+	if p.owner == "" {
+		p.space = public
+	}
+	tree, err := u.service.store.OpenTree(root, maildir.TreeOptions{Separator: u.sep})
+	if isMissing(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	p.tree = tree
+	defer p.close()
+	names, err := tree.NamesOf(dirs)
+	if err != nil {
+		return nil, err
+	}
+	if p.space == public {
+		names = slices.DeleteFunc(names, func(n string) bool { return n == maildir.Inbox })
+	}
+	return u.visible(&p, names)
+}
+
+// withParents adds the parents that are only names.
+func withParents(list []Entry, sep string) []Entry {
+	seen := make(map[string]bool, len(list))
+	for _, e := range list {
+		seen[e.Name] = true
+	}
+	entries := make([]Entry, 0, len(list))
+	for _, e := range list {
+		n := e.Name
 		for i := 0; ; {
 			j := strings.Index(n[i:], sep)
 			if j < 0 {
@@ -84,7 +181,7 @@ func withParents(names []string, sep string) []Entry {
 			}
 			i += len(sep)
 		}
-		entries = append(entries, Entry{Name: n})
+		entries = append(entries, e)
 	}
 	return entries
 }

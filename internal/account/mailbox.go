@@ -19,32 +19,99 @@ const (
 
 // Mailbox is a mailbox selected by one session. It is not for concurrent use,
 // but for Notify. Close does not expunge.
+//
+// Every method that needs a right looks at the ACL as it stands when it is called. Reading does not: for that Refresh
+// is to be called now and then (RFC 4314 section 5.1.1).
 type Mailbox struct {
 	user     *User
+	place    place
 	folder   *maildir.Folder
-	name     string
-	readOnly bool
+	examined bool
+	rights   Rights                         // as last seen
 	pop3     map[uint32]maildir.POP3Fields // read when first asked for
 }
 
-// Select opens a mailbox. readOnly is EXAMINE's and POP3's way: nothing is changed.
+// Select opens a mailbox, for who may read it. readOnly is EXAMINE's and POP3's way: nothing is changed.
 func (u *User) Select(ctx context.Context, name string, readOnly bool) (*Mailbox, error) {
-	name = u.canonical(name)
-	f, err := u.tree.Open(ctx, name)
+	p, err := u.existing(name)
 	if err != nil {
 		return nil, err
 	}
-	return &Mailbox{user: u, folder: f, name: name, readOnly: readOnly}, nil
+	m := &Mailbox{user: u, place: p, examined: readOnly}
+	if m.rights, err = u.need(&p, Read); err == nil {
+		m.folder, err = p.tree.Open(ctx, p.name)
+	}
+	if err != nil {
+		p.close()
+		return nil, err
+	}
+	return m, nil
 }
 
 // Name is the mailbox's name when it was selected.
-func (m *Mailbox) Name() string { return m.name }
-
-// ReadOnly tells whether this session cannot change the mailbox.
-func (m *Mailbox) ReadOnly() bool { return m.readOnly || !m.folder.Snapshot().Writable() }
+func (m *Mailbox) Name() string { return m.place.full }
 
 // Close ends the session's use of the mailbox.
-func (m *Mailbox) Close() { m.folder.Close() }
+func (m *Mailbox) Close() {
+	m.folder.Close()
+	m.place.close()
+}
+
+// Refresh looks at the ACL, and gives the rights there are now. ErrNoRight when the mailbox may not be read any more.
+func (m *Mailbox) Refresh() (Rights, error) {
+	acl, err := m.user.service.acls.read(m.place.tree, m.place.name, m.folder)
+	if err != nil {
+		return m.rights, err
+	}
+	m.rights = m.user.evaluate(&m.place, acl)
+	if !m.rights.Has(Read) {
+		return m.rights, fmt.Errorf("%q: %w: it may not be read any more", m.place.full, ErrNoRight)
+	}
+	return m.rights, nil
+}
+
+// Rights are those that the last look at the ACL found.
+func (m *Mailbox) Rights() Rights { return m.rights }
+
+// changeable tells whether this session may change anything at all, its rights aside.
+func (m *Mailbox) changeable() error {
+	switch {
+	case m.examined:
+		return fmt.Errorf("%q is open read-only: %w", m.place.full, ErrReadOnly)
+	case !m.folder.Snapshot().Writable():
+		return fmt.Errorf("%q: %w", m.place.full, ErrReadOnly)
+	}
+	return nil
+}
+
+// Examined tells whether this session was opened to change nothing, or the mailbox cannot be changed by anybody.
+func (m *Mailbox) Examined() bool { return m.changeable() != nil }
+
+// sharedFlags are the rights to change what other users see.
+func (m *Mailbox) sharedFlags() Rights { return WriteSeen | WriteFlags | DeleteMessage }
+
+// ReadOnly tells whether this session cannot change what others see of the mailbox: the READ-ONLY
+// of RFC 4314 section 5.2.
+func (m *Mailbox) ReadOnly() bool {
+	return m.Examined() || !m.rights.HasAny(Insert|Expunge|m.sharedFlags())
+}
+
+// need holds the rights that there are now against what is wanted.
+func (m *Mailbox) need(want Rights) error {
+	if err := m.changeable(); err != nil {
+		return err
+	}
+	have, err := m.Refresh()
+	if err != nil {
+		return err
+	}
+	return m.refused(have, want)
+}
+
+// refused is place's, for a mailbox that is open: that it is there is no secret.
+func (m *Mailbox) refused(have, want Rights) error {
+	return m.place.refused(have|Lookup, want)
+}
 
 // Current is the newest snapshot; it costs nothing.
 func (m *Mailbox) Current() *Snapshot { return m.folder.Snapshot() }
@@ -53,10 +120,17 @@ func (m *Mailbox) Current() *Snapshot { return m.folder.Snapshot() }
 // ErrGone when the mailbox was deleted, renamed or replaced.
 func (m *Mailbox) Sync(ctx context.Context) (*Snapshot, error) { return m.folder.Sync(ctx) }
 
-// Notify calls tell after each new snapshot, and when the mailbox is gone. tell is
+// Notify calls tell after each new snapshot, when the rights may have changed, and when the mailbox is gone. tell is
 // called by other goroutines, and must not wait nor call the mailbox. stop ends
 // this, and must be called before Close; a call that has begun may outlast it.
-func (m *Mailbox) Notify(tell func()) (stop func()) { return m.folder.OnChange(tell) }
+func (m *Mailbox) Notify(tell func()) (stop func()) {
+	stopFolder := m.folder.OnChange(tell)
+	stopRights := m.user.service.pokes.add(m.place.tree.Path(), tell)
+	return func() {
+		stopFolder()
+		stopRights()
+	}
+}
 
 // Gone tells whether the mailbox was deleted, renamed or replaced.
 func (m *Mailbox) Gone() bool { return m.folder.Snapshot().Gone() }
@@ -65,7 +139,7 @@ func (m *Mailbox) Gone() bool { return m.folder.Snapshot().Gone() }
 // ErrReadOnly and ErrNoSpace mean that it can be told none: NOMODSEQ.
 func (m *Mailbox) TellModSeqs(ctx context.Context) error {
 	if !m.folder.Snapshot().Writable() {
-		return fmt.Errorf("%s: %w", m.name, ErrReadOnly)
+		return fmt.Errorf("%q: %w", m.place.full, ErrReadOnly)
 	}
 	return m.folder.TellModSeqs(ctx)
 }
@@ -80,51 +154,80 @@ func (m *Mailbox) ClaimRecent(ctx context.Context, s *Snapshot) ([]uint32, error
 	return m.folder.ClaimNew(ctx, s.UIDNext())
 }
 
-// PermanentFlags tells which system flags can be stored for good, and whether
-// new keywords can be made.
-func (m *Mailbox) PermanentFlags() (system Flags, keywords bool) {
-	if m.ReadOnly() {
-		return 0, false
+// flagsOf are the system flags that rights let change (RFC 4314 section 2.1).
+func flagsOf(have Rights) (f Flags) {
+	if have.Has(WriteFlags) {
+		f |= Answered | Flagged | Draft
 	}
-	return maildir.System, m.folder.Snapshot().CanAddKeyword()
+	if have.Has(WriteSeen) {
+		f |= Seen
+	}
+	if have.Has(DeleteMessage) {
+		f |= Deleted
+	}
+	return f
 }
 
-func (m *Mailbox) writable() error {
-	if m.readOnly {
-		return fmt.Errorf("%s is open read-only: %w", m.name, ErrReadOnly)
+// PermanentFlags tells which system flags can be stored for good, which keywords, and whether
+// new ones can be made.
+func (m *Mailbox) PermanentFlags() (system Flags, keywords, create bool) {
+	if m.Examined() {
+		return 0, false, false
 	}
-	return nil
+	keywords = m.rights.Has(WriteFlags)
+	return flagsOf(m.rights), keywords, keywords && m.folder.Snapshot().CanAddKeyword()
 }
 
-// Store changes flags of the given UIDs, ascending.
+// Store changes flags of the given UIDs, ascending: those that the user may change. ErrNoRight if that is none of
+// those named (RFC 4314 section 4).
 func (m *Mailbox) Store(ctx context.Context, uids []uint32, c Change) (StoreResult, error) {
-	if err := m.writable(); err != nil {
+	if err := m.need(0); err != nil {
+		return StoreResult{Snapshot: m.Current()}, err
+	}
+	c, err := m.permitted(c)
+	if err != nil {
 		return StoreResult{Snapshot: m.Current()}, err
 	}
 	return m.folder.Store(ctx, uids, c)
 }
 
-// Copy copies all of the UIDs that are there, or none.
+// permitted limits a change to what the rights let change.
+func (m *Mailbox) permitted(c Change) (Change, error) {
+	may := flagsOf(m.rights)
+	keywords := m.rights.Has(WriteFlags)
+	wanted := c.Flags != 0 || len(c.Keywords) > 0
+	some := c.Flags&may != 0 || len(c.Keywords) > 0 && keywords
+	if c.Op == StoreReplace && !wanted {
+		some = may != 0
+	}
+	if !some && (wanted || c.Op == StoreReplace) {
+		return c, fmt.Errorf("%q: %w: it wants one of stw", m.place.full, ErrNoRight)
+	}
+	return c, nil
+}
+
+// Copy copies all of the UIDs that are there, or none, for who may insert into dest. The copies have the flags that
+// the user may set there. Their UIDs are told only to who may read dest (RFC 4315 section 3).
 func (m *Mailbox) Copy(ctx context.Context, uids []uint32, dest string) (Copied, error) {
-	d, err := m.user.tree.Open(ctx, m.user.canonical(dest))
+	d, err := m.user.destination(ctx, dest)
 	if err != nil {
 		return Copied{}, err
 	}
-	defer d.Close()
-	c, err := m.folder.CopyTo(ctx, uids, d, true)
+	defer d.close()
+	c, err := m.folder.CopyTo(ctx, uids, d.folder, d.place.tree == m.place.tree)
 	if errors.Is(err, ErrGone) && !m.Gone() { // the destination, not the selected mailbox
-		err = fmt.Errorf("%q: %w", dest, ErrNoFolder)
+		err = d.place.missing()
+	}
+	if !d.rights.Has(Read) {
+		c.UIDValidity, c.To = 0, nil
 	}
 	return c, err
 }
 
-// Move copies and then expunges what was copied (RFC 6851).
+// Move copies and then expunges what was copied (RFC 6851), for who may delete and expunge here.
 func (m *Mailbox) Move(ctx context.Context, uids []uint32, dest string) (Copied, error) {
-	if err := m.writable(); err != nil {
+	if err := m.need(DeleteMessage | Expunge); err != nil {
 		return Copied{}, err
-	}
-	if !m.Current().Writable() {
-		return Copied{}, fmt.Errorf("%s: %w", m.name, ErrReadOnly)
 	}
 	c, err := m.Copy(ctx, uids, dest)
 	if err != nil {
@@ -137,7 +240,7 @@ func (m *Mailbox) Move(ctx context.Context, uids []uint32, dest string) (Copied,
 // Expunge removes messages that have \Deleted: all of them if uids is nil,
 // else those among uids, ascending. The snapshot it gives lacks them.
 func (m *Mailbox) Expunge(ctx context.Context, uids []uint32) (*Snapshot, error) {
-	if err := m.writable(); err != nil {
+	if err := m.need(Expunge); err != nil {
 		return m.Current(), err
 	}
 	if uids == nil {
@@ -154,9 +257,21 @@ func (m *Mailbox) Expunge(ctx context.Context, uids []uint32) (*Snapshot, error)
 	return m.folder.Expunge(ctx, uids, true)
 }
 
+// MayRemove tells whether Remove would be allowed now.
+func (m *Mailbox) MayRemove() error {
+	have, err := m.Refresh()
+	if err != nil {
+		return err
+	}
+	return m.refused(have, DeleteMessage|Expunge)
+}
+
 // Remove expunges the UIDs, ascending, whatever their flags: POP3's QUIT. It works on a mailbox that was
 // selected read-only, which for POP3 says that flags and places stay as they are.
 func (m *Mailbox) Remove(ctx context.Context, uids []uint32) error {
+	if err := m.MayRemove(); err != nil {
+		return err
+	}
 	_, err := m.folder.Expunge(ctx, uids, false)
 	return err
 }
@@ -231,7 +346,7 @@ func (m *Mailbox) pop3Fields() map[uint32]maildir.POP3Fields {
 	if m.pop3 == nil {
 		fields, err := m.folder.POP3Fields()
 		if err != nil {
-			m.user.service.cfg.Logger.Error("reading POP3 fields of the uid list", "mailbox", m.name, "error", err)
+			m.user.service.cfg.Logger.Error("reading POP3 fields of the uid list", "mailbox", m.place.full, "error", err)
 		}
 		if fields == nil {
 			fields = map[uint32]maildir.POP3Fields{} // asked once, whatever came of it
@@ -241,60 +356,3 @@ func (m *Mailbox) pop3Fields() map[uint32]maildir.POP3Fields {
 	return m.pop3
 }
 
-// AppendOptions say what an appended message is to be.
-type AppendOptions struct {
-	Flags    Flags // system flags
-	Keywords []string
-	Date     time.Time // INTERNALDATE; zero means now
-}
-
-// Appender takes a message's octets, with CRLF or LF line ends as they come. Not for
-// concurrent use; it wants Commit or Abort.
-type Appender struct {
-	folder   *maildir.Folder
-	delivery *maildir.Delivery
-}
-
-// Append begins to store a message; nothing is in the mailbox before Commit.
-func (u *User) Append(ctx context.Context, name string, opt AppendOptions) (*Appender, error) {
-	f, err := u.tree.Open(ctx, u.canonical(name))
-	if err != nil {
-		return nil, err
-	}
-	d, err := f.NewDelivery(maildir.DeliveryOptions{Flags: opt.Flags, Keywords: opt.Keywords, Date: opt.Date})
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return &Appender{folder: f, delivery: d}, nil
-}
-
-// Write implements io.Writer.
-func (a *Appender) Write(p []byte) (int, error) { return a.delivery.Write(p) }
-
-// Abort drops what was written; after Commit it does nothing.
-func (a *Appender) Abort() {
-	if a.folder == nil {
-		return
-	}
-	a.delivery.Abort()
-	a.folder.Close()
-	a.folder = nil
-}
-
-// Commit makes all messages, of one mailbox, part of it, or none (RFC 3502),
-// and returns when they are there for good. The UIDs are in the order of the appenders.
-func Commit(ctx context.Context, as ...*Appender) (uidValidity uint32, uids []uint32, err error) {
-	ds := make([]*maildir.Delivery, len(as))
-	for i, a := range as {
-		ds[i] = a.delivery
-	}
-	uidValidity, uids, err = maildir.CommitDeliveries(ctx, ds...)
-	for _, a := range as {
-		a.Abort()
-	}
-	if errors.Is(err, ErrGone) {
-		err = fmt.Errorf("%w: %w", ErrNoFolder, err)
-	}
-	return uidValidity, uids, err
-}

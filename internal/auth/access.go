@@ -110,8 +110,8 @@ func (a access) refuses(from netip.Addr) string {
 func foreign(extra string) (out []string) {
 	for f := range strings.FieldsSeq(extra) {
 		key, _, _ := strings.Cut(f, "=")
-		restricts := !slices.Contains(passdbFields, key)
-		if strings.HasPrefix(key, "userdb_") {
+		restricts := !slices.Contains(passdbFields, key) && key != groupsField
+		if strings.HasPrefix(key, "userdb_") && key != groupsField {
 			restricts = slices.ContainsFunc(limitingFields, func(p string) bool { return strings.HasPrefix(key, p) })
 		}
 		if restricts {

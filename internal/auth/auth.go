@@ -69,6 +69,7 @@ type Service struct {
 	mu    sync.RWMutex
 	users *File     // guarded by mu
 	seen  fileStamp // guarded by mu
+	reads uint64    // guarded by mu: how often the users have been read
 	next  time.Time // guarded by mu: when to look at the file again
 }
 
@@ -142,6 +143,7 @@ func (s *Service) Reload() error {
 			}
 			s.mu.Lock()
 			s.users, s.seen = users, stamp
+			s.reads++
 			s.mu.Unlock()
 			s.warn(users)
 			return nil
@@ -169,6 +171,33 @@ func (s *Service) current() *File {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.users
+}
+
+// Names lists the users.
+func (s *Service) Names() []string {
+	users := s.current()
+	names := make([]string, 0, len(users.byName))
+	for name := range users.byName {
+		names = append(names, name)
+	}
+	return names
+}
+
+// Has tells whether there is a user of that name.
+func (s *Service) Has(name string) bool {
+	_, ok := s.current().byName[name]
+	return ok
+}
+
+// Groups lists the groups that a user is in; the list must not be changed.
+func (s *Service) Groups(name string) []string { return s.current().groups[name] }
+
+// Generation changes when the users file has been read again.
+func (s *Service) Generation() uint64 {
+	s.current()
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.reads
 }
 
 // Authenticate checks a password and gives the user's name, as it stands in the
@@ -242,20 +271,6 @@ func (s *Service) verify(ctx context.Context, user, password string) (Entry, err
 		return Entry{}, ErrFailed
 	}
 	return e, nil
-}
-
-// Field gives one of a user's extra fields, as userdb_acl_groups.
-func (s *Service) Field(user, key string) (value string, ok bool) {
-	e, known := s.current().Lookup(user)
-	if !known {
-		return "", false
-	}
-	for f := range strings.FieldsSeq(e.Extra) {
-		if k, v, _ := strings.Cut(f, "="); k == key {
-			return v, true
-		}
-	}
-	return "", false
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

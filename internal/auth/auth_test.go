@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -155,8 +156,8 @@ func TestAuthenticate(t *testing.T) {
 	if last := (*slept)[len(*slept)-1]; last == 0 {
 		t.Error("many failures, and no delay")
 	}
-	if g, ok := s.Field("alice", "userdb_acl_groups"); !ok || g != "staff,board" {
-		t.Error(g, ok)
+	if g := s.Groups("alice"); !slices.Equal(g, []string{"staff", "board"}) || s.Groups("bob") != nil || s.Has("carol") {
+		t.Error(g)
 	}
 }
 

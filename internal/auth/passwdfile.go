@@ -34,7 +34,8 @@ type Entry struct {
 type File struct {
 	path   string
 	lines  []string
-	byName map[string]int // line of a user
+	byName map[string]int      // line of a user
+	groups map[string][]string // of users who are in any
 	bad    []error
 	decoys Entry
 
@@ -58,7 +59,7 @@ func ReadFile(path string) (*File, error) {
 }
 
 func parseFile(path string, data []byte) *File {
-	f := &File{path: path, byName: make(map[string]int)}
+	f := &File{path: path, byName: make(map[string]int), groups: make(map[string][]string)}
 	text, ended := strings.CutSuffix(string(data), "\n")
 	if text != "" || ended {
 		f.lines = strings.Split(text, "\n")
@@ -70,6 +71,9 @@ func parseFile(path string, data []byte) *File {
 				err = fmt.Errorf("user %q stands in line %d already", name, first+1)
 			} else {
 				f.byName[name] = i
+				if groups := groupsOf(extraOf(line)); groups != nil {
+					f.groups[name] = groups
+				}
 			}
 		}
 		if err != nil {
@@ -113,6 +117,23 @@ func extraOf(line string) string {
 		return f[7]
 	}
 	return ""
+}
+
+// groupsField is the extra field that names a user's groups.
+const groupsField = "userdb_acl_groups"
+
+// groupsOf gives the groups that an eighth field names: userdb_acl_groups=a,b as for Dovecot's ACL plugin.
+func groupsOf(extra string) (groups []string) {
+	for f := range strings.FieldsSeq(extra) {
+		if list, ok := strings.CutPrefix(f, groupsField+"="); ok {
+			for name := range strings.SplitSeq(list, ",") {
+				if name != "" {
+					groups = append(groups, name)
+				}
+			}
+		}
+	}
+	return groups
 }
 
 // CheckName tells whether a user can have this name. It becomes part of a path.

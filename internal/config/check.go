@@ -8,6 +8,8 @@ import (
 	"reflect"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"postroom/internal/auth"
 )
@@ -37,6 +39,7 @@ func (c *Config) check(mustHaveUsers bool) []problem {
 	if c.Mail.Separator != "/" && c.Mail.Separator != "." {
 		wrong("mail.separator", "%q: it is \"/\" or \".\"", c.Mail.Separator)
 	}
+	c.checkSharing(wrong)
 	if _, err := os.Stat(c.Auth.Users); err != nil && mustHaveUsers {
 		wrong("auth.users", "%w; make it by: postroom user add NAME --users %s", err, c.Auth.Users)
 	}
@@ -66,6 +69,32 @@ func (c *Config) check(mustHaveUsers bool) []problem {
 }
 
 type wrongFunc = func(key, format string, args ...any)
+
+func (c *Config) checkSharing(wrong wrongFunc) {
+	if c.Mail.Public != "" && !filepath.IsAbs(c.Mail.Public) {
+		wrong("mail.public", "%q is not an absolute path", c.Mail.Public)
+	}
+	if strings.ContainsAny(c.Mail.Public, "{}") {
+		wrong("mail.public", "%q: public mailboxes are one tree for all users", c.Mail.Public)
+	}
+	others, public := c.Namespaces()
+	for key, name := range map[string]string{"sharing.other_users": others, "sharing.public": public} {
+		switch {
+		case strings.Contains(name, c.Mail.Separator) && c.Mail.Separator != "":
+			wrong(key, "%q: it is one part of a mailbox's name", name)
+		case strings.EqualFold(name, "INBOX"):
+			wrong(key, "%q is everybody's own", name)
+		case strings.ContainsFunc(name, unicode.IsControl) || !utf8.ValidString(name):
+			wrong(key, "%q holds what no mailbox's name may", name)
+		}
+	}
+	if c.Mail.Public != "" && public == "" {
+		wrong("sharing.public", "mail.public wants a name for its mailboxes")
+	}
+	if public != "" && public == others {
+		wrong("sharing.public", "%q is what sharing.other_users is", public)
+	}
+}
 
 func (c *Config) checkListeners(wrong wrongFunc) {
 	seen := make(map[string]string)

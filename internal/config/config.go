@@ -20,6 +20,7 @@ import (
 // Config is the whole configuration, defaults filled in.
 type Config struct {
 	Mail    Mail    `toml:"mail"`
+	Sharing Sharing `toml:"sharing"`
 	Auth    Auth    `toml:"auth"`
 	IMAP    IMAP    `toml:"imap"`
 	POP3    POP3    `toml:"pop3"`
@@ -46,6 +47,19 @@ func (c *Config) Where(key string) string {
 type Mail struct {
 	Root      string `toml:"root"`
 	Separator string `toml:"separator"`
+	Public    string `toml:"public"`
+}
+
+// Sharing says how users see each other's and public mailboxes.
+type Sharing struct {
+	OtherUsers string `toml:"other_users"`
+	Public     string `toml:"public"`
+	Anyone     bool   `toml:"anyone"`
+}
+
+// Namespaces gives the first parts of the names of other users' and of public mailboxes, without the separator.
+func (c *Config) Namespaces() (others, public string) {
+	return strings.TrimSuffix(c.Sharing.OtherUsers, c.Mail.Separator), strings.TrimSuffix(c.Sharing.Public, c.Mail.Separator)
 }
 
 // Auth says who the users are.
@@ -136,10 +150,11 @@ func (s *Size) UnmarshalText(text []byte) error {
 // Default is the configuration of an empty file.
 func Default() Config {
 	return Config{
-		Mail: Mail{Root: "/var/mail/{user}/Maildir", Separator: "/"},
-		Auth: Auth{Users: "/etc/postroom/users"},
-		IMAP: IMAP{Listen: []string{"127.0.0.1:143"}},
-		POP3: POP3{Listen: []string{"127.0.0.1:110"}, UIDL: "dovecot"},
+		Mail:    Mail{Root: "/var/mail/{user}/Maildir", Separator: "/"},
+		Sharing: Sharing{OtherUsers: "Other Users", Public: "Public"},
+		Auth:    Auth{Users: "/etc/postroom/users"},
+		IMAP:    IMAP{Listen: []string{"127.0.0.1:143"}},
+		POP3:    POP3{Listen: []string{"127.0.0.1:110"}, UIDL: "dovecot"},
 		Limits: Limits{
 			Connections: 10000, ConnectionsPerAddress: 200, ConnectionsPerUser: 50,
 			MessageSize: 100 << 20, CommandSize: 2 << 20,
