@@ -86,7 +86,7 @@ func (s *session) quit(string) error {
 	if err != nil {
 		s.log.Error("messages not removed", "dele", s.drop.deleted(), "removed", n, "error", err)
 		code := "SYS/TEMP"
-		if errors.Is(err, account.ErrReadOnly) {
+		if errors.Is(err, account.ErrReadOnly) || errors.Is(err, account.ErrNoRight) {
 			code = "SYS/PERM"
 		}
 		s.fail(refuse(code, "Some deleted messages not removed."))

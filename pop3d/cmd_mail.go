@@ -242,11 +242,14 @@ func (s *session) sendFailed(n int, w *messageWriter, err error) error {
 	return ending{"message cannot be read", err, false}
 }
 
-// dele: DELE msg, RFC 1939 section 5. It marks; QUIT removes.
+// dele: DELE msg, RFC 1939 section 5. It marks, for who may remove; QUIT removes, if that is still so.
 func (s *session) dele(arg string) error {
 	n, err := s.number(arg)
 	if err != nil {
 		return err
+	}
+	if err := s.drop.box.MayRemove(); err != nil {
+		return s.mapError("marking", err)
 	}
 	s.drop.mark(n)
 	s.counts.dele++

@@ -19,6 +19,7 @@ type command struct {
 	states     state
 	args       args
 	text       bool                  // the argument may hold UTF-8 (the handler checks it)
+	mail       bool                  // it is about mail, which wants the right to read it
 	capability func(*session) string // "" when not on offer; nil: no capability of its own
 	run        func(*session, string) error
 	rfc        string
@@ -28,24 +29,24 @@ type command struct {
 // reads it.
 func commandTable() map[string]*command {
 	rows := []command{
-		{"CAPA", anyState, noArg, false, nil, (*session).capa, "RFC 2449 section 5"},
-		{"QUIT", anyState, noArg, false, nil, (*session).quit, "RFC 1939 sections 4 and 6"},
-		{"LANG", anyState, optArg, false, named("LANG"), (*session).lang, "RFC 6856 section 3"},
+		{"CAPA", anyState, noArg, false, false, nil, (*session).capa, "RFC 2449 section 5"},
+		{"QUIT", anyState, noArg, false, false, nil, (*session).quit, "RFC 1939 sections 4 and 6"},
+		{"LANG", anyState, optArg, false, false, named("LANG"), (*session).lang, "RFC 6856 section 3"},
 
-		{"USER", authorization, needArg, true, (*session).userCapability, (*session).userCommand, "RFC 1939 section 7"},
-		{"PASS", authorization, rawArg, true, nil, (*session).pass, "RFC 1939 section 7"},
-		{"AUTH", authorization, optArg, false, (*session).saslCapability, (*session).auth, "RFC 5034 section 4"},
-		{"STLS", authorization, noArg, false, (*session).stlsCapability, (*session).stls, "RFC 2595 section 4"},
-		{"UTF8", authorization, noArg, false, named("UTF8 USER"), (*session).utf8Command, "RFC 6856 section 2"},
+		{"USER", authorization, needArg, true, false, (*session).userCapability, (*session).userCommand, "RFC 1939 section 7"},
+		{"PASS", authorization, rawArg, true, false, nil, (*session).pass, "RFC 1939 section 7"},
+		{"AUTH", authorization, optArg, false, false, (*session).saslCapability, (*session).auth, "RFC 5034 section 4"},
+		{"STLS", authorization, noArg, false, false, (*session).stlsCapability, (*session).stls, "RFC 2595 section 4"},
+		{"UTF8", authorization, noArg, false, false, named("UTF8 USER"), (*session).utf8Command, "RFC 6856 section 2"},
 
-		{"STAT", transaction, noArg, false, nil, (*session).stat, "RFC 1939 section 5"},
-		{"LIST", transaction, optArg, false, nil, (*session).list, "RFC 1939 section 5"},
-		{"UIDL", transaction, optArg, false, named("UIDL"), (*session).uidl, "RFC 1939 section 7"},
-		{"RETR", transaction, needArg, false, nil, (*session).retr, "RFC 1939 section 5"},
-		{"TOP", transaction, needArg, false, named("TOP"), (*session).top, "RFC 1939 section 7"},
-		{"DELE", transaction, needArg, false, nil, (*session).dele, "RFC 1939 section 5"},
-		{"RSET", transaction, noArg, false, nil, (*session).rset, "RFC 1939 section 5"},
-		{"NOOP", transaction, noArg, false, nil, (*session).noop, "RFC 1939 section 5"},
+		{"STAT", transaction, noArg, false, true, nil, (*session).stat, "RFC 1939 section 5"},
+		{"LIST", transaction, optArg, false, true, nil, (*session).list, "RFC 1939 section 5"},
+		{"UIDL", transaction, optArg, false, true, named("UIDL"), (*session).uidl, "RFC 1939 section 7"},
+		{"RETR", transaction, needArg, false, true, nil, (*session).retr, "RFC 1939 section 5"},
+		{"TOP", transaction, needArg, false, true, named("TOP"), (*session).top, "RFC 1939 section 7"},
+		{"DELE", transaction, needArg, false, true, nil, (*session).dele, "RFC 1939 section 5"},
+		{"RSET", transaction, noArg, false, false, nil, (*session).rset, "RFC 1939 section 5"},
+		{"NOOP", transaction, noArg, false, false, nil, (*session).noop, "RFC 1939 section 5"},
 	}
 	table := make(map[string]*command, len(rows))
 	for i := range rows {

@@ -37,6 +37,8 @@ func (s *session) mapError(doing string, err error) error {
 		return refuse("IN-USE", "Too many connections.")
 	case errors.Is(err, account.ErrGone):
 		return refuse("SYS/TEMP", "The maildrop was replaced, log in again.")
+	case errors.Is(err, account.ErrNoRight):
+		return refuse("SYS/PERM", "The access control list of the maildrop does not allow that.")
 	}
 	s.log.Error("command failed", "doing", doing, "error", err)
 	switch {

@@ -42,6 +42,12 @@ func openMaildrop(ctx context.Context, user *account.User) (*maildrop, error) {
 
 func (d *maildrop) close() { d.box.Close() }
 
+// mayRead tells whether the user may still read the mail: the ACL may have changed.
+func (d *maildrop) mayRead() error {
+	_, err := d.box.Refresh()
+	return err
+}
+
 func (d *maildrop) len() int { return d.snap.Len() }
 
 // index is the place in the snapshot of message n.

@@ -344,6 +344,11 @@ func (s *session) runCommand(line string) error {
 	case !cmd.text && !printable(arg):
 		return badCommand("Not a printable character.")
 	}
+	if cmd.mail {
+		if err := s.drop.mayRead(); err != nil {
+			return s.mapError("looking at rights", err)
+		}
+	}
 	return cmd.run(s, arg)
 }
 
