@@ -56,12 +56,15 @@ func (cmd *appendCommand) run(c *conn) error {
 	if err != nil {
 		return tryCreate(err)
 	}
-	c.count.appended += len(uids)
+	c.count.appended += len(cmd.parts)
 	if c.sel != nil && c.sel.name == cmd.name && !c.sel.mbox.Gone() {
 		c.sel.arrived(uids)
 		if _, err := c.sel.mbox.Sync(c.ctx); err != nil { // so that EXISTS precedes the OK
 			c.log.Debug("imap sync after append failed", "error", err)
 		}
+	}
+	if len(uids) == 0 { // who may not read the mailbox is not told (RFC 4315 section 3)
+		return nil
 	}
 	code := strconv.AppendUint([]byte("APPENDUID "), uint64(validity), 10)
 	return ok(string(wire.AppendInOrder(append(code, ' '), uids)), "APPEND completed")

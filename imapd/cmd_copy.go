@@ -31,7 +31,7 @@ func (cmd *copyCommand) run(c *conn) error {
 	if !cmd.valid {
 		return errBadName
 	}
-	if cmd.move && c.sel.readOnly {
+	if cmd.move && c.sel.mbox.Examined() {
 		return errReadOnly
 	}
 	_, uids, err := c.sel.messages(cmd.set, cmd.uid)
@@ -49,7 +49,7 @@ func (cmd *copyCommand) run(c *conn) error {
 	if err != nil {
 		return tryCreate(err)
 	}
-	c.count.copied += len(done.To)
+	c.count.copied += len(done.From)
 	code := copyUID(done)
 	if cmd.move && code != "" {
 		// Before the EXPUNGE responses, which report sends (RFC 6851 section 4.3).
@@ -75,7 +75,8 @@ func (cmd *copyCommand) run(c *conn) error {
 	return ok(code, name+" completed")
 }
 
-// copyUID is the code of RFC 4315 section 3.
+// copyUID is the code of RFC 4315 section 3; none for who may not read the
+// mailbox that the copies are in.
 func copyUID(done account.Copied) string {
 	if len(done.To) == 0 {
 		return ""

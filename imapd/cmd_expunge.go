@@ -12,7 +12,7 @@ func parseExpunge(p *parser) action {
 	}
 	uid := p.uid
 	return func(c *conn) error {
-		if c.sel.readOnly {
+		if c.sel.mbox.Examined() {
 			return errReadOnly
 		}
 		var uids []uint32

@@ -9,7 +9,8 @@ import (
 )
 
 // listCommand is LIST of RFC 9051 section 6.3.9: with the options of
-// LIST-EXTENDED (RFC 5258), LIST-STATUS (RFC 5819), SPECIAL-USE (RFC 6154).
+// LIST-EXTENDED (RFC 5258), LIST-STATUS (RFC 5819), SPECIAL-USE (RFC 6154),
+// LIST-MYRIGHTS (RFC 8440).
 type listCommand struct {
 	reference string
 	patterns  []string
@@ -18,8 +19,9 @@ type listCommand struct {
 
 	onlySubscribed, onlySpecial, recursive bool
 
-	returnSubscribed bool
-	status           []string
+	returnSubscribed, returnRights bool
+
+	status []string
 }
 
 // Matching costs names times octets of patterns, so both are bounded.
@@ -105,6 +107,8 @@ func (cmd *listCommand) returnOption(p *parser) bool {
 	switch name {
 	case "SUBSCRIBED":
 		cmd.returnSubscribed = true
+	case "MYRIGHTS":
+		cmd.returnRights = true
 	case "CHILDREN", "SPECIAL-USE": // always told
 	case "STATUS":
 		return p.SP() && p.statusList(&cmd.status)
@@ -146,6 +150,9 @@ func (cmd *listCommand) run(c *conn) error {
 			continue
 		}
 		cmd.tell(c, e, sep, below[e.Name])
+		if cmd.returnRights && !e.NonExistent { // who may look up a mailbox may ask for his rights
+			c.tellMyRights(e.Name, e.Rights)
+		}
 		if err := cmd.tellStatus(c, e); err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package imapd
 
 import (
+	"errors"
 	"slices"
 	"strconv"
 
@@ -162,16 +163,19 @@ func (c *conn) tellSelected() {
 func highestModSeq(n uint64) string { return "HIGHESTMODSEQ " + strconv.FormatUint(n, 10) }
 
 // closeCommand: RFC 9051 section 6.4.1. It expunges without telling; with
-// QRESYNC the answer carries the MODSEQ (RFC 7162 section 3.2.8).
+// QRESYNC the answer carries the MODSEQ (RFC 7162 section 3.2.8). Who may not
+// expunge closes all the same (RFC 4314 section 4).
 func (c *conn) closeCommand() error {
 	var code string
-	if sel := c.sel; !sel.readOnly && !sel.mbox.Gone() {
+	if sel := c.sel; !sel.mbox.Examined() && !sel.mbox.Gone() {
 		s, err := sel.mbox.Expunge(c.ctx, nil)
-		if err != nil {
+		switch {
+		case errors.Is(err, account.ErrNoRight):
+		case err != nil:
 			// RFC 9051 lets CLOSE fail only where it was bad; the mailbox is
 			// closed anyway, and the messages keep their \Deleted.
 			c.log.Warn("imap expunge at close failed", "mailbox", sel.name, "error", err)
-		} else if c.enabled.qresync && !sel.noModSeq && sel.foresees(s) {
+		case c.enabled.qresync && !sel.noModSeq && sel.foresees(s):
 			code = highestModSeq(s.HighestModSeq())
 		}
 	}

@@ -85,7 +85,7 @@ func (cmd *storeCommand) flags(p *parser) bool {
 
 func (cmd *storeCommand) run(c *conn) error {
 	sel := c.sel
-	if sel.readOnly {
+	if sel.mbox.Examined() {
 		return errReadOnly
 	}
 	if cmd.change.UnchangedSince != nil {

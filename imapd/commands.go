@@ -71,6 +71,11 @@ var commands = []command{
 	{name: "NAMESPACE", states: loggedIn, extension: "NAMESPACE", rfc: "9051 6.3.10", parse: just((*conn).namespace)},
 	{name: "STATUS", states: loggedIn, rfc: "9051 6.3.11", parse: parseStatus},
 	{name: "APPEND", states: loggedIn, stream: true, extension: "MULTIAPPEND", rfc: "9051 6.3.12", parse: parseAppend},
+	{name: "GETACL", states: loggedIn, extension: "ACL", rfc: "4314 3.3", parse: oneMailbox((*conn).getACL)},
+	{name: "SETACL", states: loggedIn, rfc: "4314 3.1", parse: parseSetACL},
+	{name: "DELETEACL", states: loggedIn, rfc: "4314 3.2", parse: oneEntry((*conn).deleteACL)},
+	{name: "LISTRIGHTS", states: loggedIn, rfc: "4314 3.4", parse: oneEntry((*conn).listRights)},
+	{name: "MYRIGHTS", states: loggedIn, rfc: "4314 3.5", parse: oneMailbox((*conn).myRights)},
 	{name: "IDLE", states: loggedIn, extension: "IDLE", rfc: "9051 6.3.13", parse: just((*conn).idle)},
 
 	{name: "CHECK", states: isSelected, rfc: "3501 6.4.1", parse: just((*conn).noop)},
@@ -100,8 +105,9 @@ func just(a action) func(*parser) action {
 // extras are the extensions that widen commands of the table instead of
 // adding one.
 var extras = []string{
-	"SASL-IR", "CHILDREN", "SPECIAL-USE", "LIST-STATUS", "STATUS=SIZE",
+	"SASL-IR", "CHILDREN", "SPECIAL-USE", "LIST-STATUS", "LIST-MYRIGHTS", "STATUS=SIZE",
 	"SEARCHRES", "QRESYNC", "UTF8=ACCEPT",
+	"RIGHTS=texk", // those that RFC 2086 did not have, RFC 4314 section 2.2
 }
 
 // advertised is what the table and extras make CAPABILITY say, in a steady order.

@@ -80,6 +80,11 @@ func wrongState(row *command, now states) string {
 func (c *conn) run(row *command, p *parser, tag string, act action) error {
 	c.tag = tag
 	before := c.sel
+	if row.states == isSelected {
+		if err := c.refreshRights(); err != nil {
+			return err
+		}
+	}
 	var err error
 	if row.long {
 		err = c.attended(act)

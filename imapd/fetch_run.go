@@ -41,7 +41,8 @@ func (cmd *fetchCommand) run(c *conn) error {
 	if cmd.tellFlags && f.cur != sel.told {
 		c.tellKeywords(f.cur)
 	}
-	seen := cmd.setSeen && !sel.readOnly
+	system, _, _ := sel.mbox.PermanentFlags()
+	seen := cmd.setSeen && system&account.Seen != 0
 	var batch []int
 	each(n, func(i int) bool {
 		if s, j := sel.latest(f.cur, i); cmd.changedSince != nil && s.ModSeq(j) <= *cmd.changedSince {

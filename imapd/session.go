@@ -15,7 +15,8 @@ type selection struct {
 	// told is the snapshot that the client was told; sequence number n is its
 	// message n-1. Only report and SELECT change it.
 	told       *account.Snapshot
-	readOnly   bool
+	readOnly   bool            // as told by READ-ONLY or READ-WRITE
+	permanent  permanent       // as told by the last PERMANENTFLAGS
 	noModSeq   bool            // MODSEQs cannot be promised, so none is told
 	recent     wire.Numbers    // UIDs that are \Recent in this session (RFC 3501 section 2.3.2)
 	toldRecent int             // how many of them RECENT told last
@@ -75,6 +76,9 @@ func (c *conn) report(expunge bool) error {
 	if sel.mbox.Gone() {
 		c.bye("", "Mailbox was deleted, renamed or replaced", "mailbox gone")
 		return errOver
+	}
+	if err := c.refreshRights(); err != nil {
+		return err
 	}
 	cur := sel.mbox.Current()
 	if cur == sel.told {
@@ -216,25 +220,8 @@ func (c *conn) tellFlagNames(keywords []string) {
 		e.SP().Raw(k)
 	}
 	e.Raw(")").CRLF()
-	c.untagged("OK", "PERMANENTFLAGS ("+c.permanentFlags(keywords)+")", "Flags that are kept")
-}
-
-func (c *conn) permanentFlags(keywords []string) string {
-	if c.sel.readOnly {
-		return ""
-	}
-	system, create := c.sel.mbox.PermanentFlags()
-	var names []string
-	for _, f := range flagNames {
-		if system&f.flag != 0 {
-			names = append(names, f.name)
-		}
-	}
-	if create {
-		names = append(names, keywords...)
-		names = append(names, `\*`)
-	}
-	return strings.Join(names, " ")
+	c.sel.permanent = permanentOf(c.sel.mbox)
+	c.untagged("OK", "PERMANENTFLAGS ("+c.sel.permanent.names(keywords)+")", "Flags that are kept")
 }
 
 var flagNames = []struct {
