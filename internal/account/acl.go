@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"postroom/aclfile"
 	"postroom/maildir"
@@ -27,6 +28,13 @@ const (
 	AddRights     = aclfile.Add
 	RemoveRights  = aclfile.Remove
 )
+
+// ParseIdentifier reads an identifier as SETACL has it, after it was prepared as names of users are; negative tells
+// that it is the entry which takes rights away.
+func ParseIdentifier(s string) (id Identifier, negative bool, err error) { return aclfile.ParseIMAP(s) }
+
+// ParseModRights reads the last argument of SETACL: a sign or none, and letters.
+func ParseModRights(s string) (ACLMode, Rights, error) { return aclfile.ParseModRights(s) }
 
 // ErrPolicy: the configuration does not let users give rights to everybody.
 var ErrPolicy = errors.New("rights for everybody are the administrator's to give")
@@ -59,11 +67,26 @@ func (s *Service) parseACL(root, name string, file maildir.ACLFile, err error) *
 }
 
 // ACL is what GETACL tells of a mailbox, for who may administer it: the entries, the owner's own among them
-// under his login name.
+// also where no line of the file says it.
 type ACL struct {
 	Entries []ACLEntry
 	Owner   string // login name; "" for a public mailbox
 	Err     error  // the first bad line, where the file has one
+}
+
+// Name is what IMAP calls an entry: the owner's is that of his login name, unless the file has another entry
+// that is.
+func (a *ACL) Name(e ACLEntry) string {
+	id := Identifier{Kind: aclfile.User, Name: a.Owner}
+	if e.Identifier.Kind == aclfile.Owner && a.Owner != "" && !mentions(a.Entries, id) {
+		return id.IMAP(e.Negative)
+	}
+	return e.Identifier.IMAP(e.Negative)
+}
+
+// mentions tells whether some entry, of either sign, is about an identifier.
+func mentions(entries []ACLEntry, id Identifier) bool {
+	return slices.ContainsFunc(entries, func(e ACLEntry) bool { return e.Identifier == id })
 }
 
 // GetACL gives the ACL of a mailbox (RFC 4314 section 3.3).
@@ -80,8 +103,8 @@ func (u *User) GetACL(ctx context.Context, name string) (ACL, error) {
 	var entries []ACLEntry
 	explicit := false
 	for _, e := range out.Entries {
-		if e.Identifier.Kind == aclfile.Owner && !e.Negative {
-			explicit = true
+		if !e.Negative && p.isOwner(e.Identifier) {
+			explicit = explicit || e.Identifier.Kind == aclfile.Owner
 			e.Rights |= aclfile.OwnerAlways
 		}
 		entries = append(entries, e)
@@ -125,7 +148,7 @@ func (u *User) SetACL(ctx context.Context, name string, id Identifier, negative 
 		return false, fmt.Errorf("%q for %s: %w", name, id, ErrPolicy)
 	}
 	err = u.editACL(ctx, name, func(p *place, acl *aclfile.File) (bool, error) {
-		changed, err := acl.Set(p.canonical(id), negative, mode, rights)
+		changed, err := acl.Set(p.canonical(acl, id), negative, mode, rights)
 		if everybody && !negative {
 			for _, e := range acl.Entries() {
 				open = open || e.Identifier == id && !e.Negative && e.Rights&^(Lookup|Read|Post) != 0
@@ -142,16 +165,22 @@ func (u *User) SetACL(ctx context.Context, name string, id Identifier, negative 
 // DeleteACL removes one entry (RFC 4314 section 3.2). One that is not there is no error.
 func (u *User) DeleteACL(ctx context.Context, name string, id Identifier, negative bool) error {
 	return u.editACL(ctx, name, func(p *place, acl *aclfile.File) (bool, error) {
-		return acl.Remove(p.canonical(id), negative)
+		return acl.Remove(p.canonical(acl, id), negative)
 	})
 }
 
-// canonical is the identifier that files have: the owner is "owner", by whatever name he is called.
-func (p *place) canonical(id Identifier) Identifier {
-	if id.Kind == aclfile.User && p.owner != "" && id.Name == p.owner {
+// canonical is the identifier that a file has: the owner is "owner", by whatever name he is called, unless the
+// file calls him by his login name.
+func (p *place) canonical(acl *aclfile.File, id Identifier) Identifier {
+	if p.isOwner(id) && !mentions(acl.Entries(), id) {
 		return Identifier{Kind: aclfile.Owner}
 	}
 	return id
+}
+
+// isOwner tells whether an identifier is about the owner alone.
+func (p *place) isOwner(id Identifier) bool {
+	return p.owner != "" && (id.Kind == aclfile.Owner || id.Kind == aclfile.User && id.Name == p.owner)
 }
 
 // editACL changes a mailbox's ACL file under its lock, as it stands then; the right to do so is checked
@@ -197,7 +226,7 @@ func (u *User) ListRights(ctx context.Context, name string, id Identifier, negat
 		return nil, err
 	}
 	defer p.close()
-	if !negative && p.owner != "" && p.canonical(id).Kind == aclfile.Owner {
+	if !negative && p.isOwner(id) {
 		return aclfile.ListRights(aclfile.OwnerAlways), nil
 	}
 	return aclfile.ListRights(0), nil
