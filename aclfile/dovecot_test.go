@@ -56,10 +56,10 @@ namespace inbox {
   prefix =
 }
 namespace other {
-  type = public
+  type = shared
   separator = /
-  prefix = other/
-  location = maildir:%[1]s/Maildir
+  prefix = other/%%%%u/
+  location = maildir:%[1]s/%%%%u
   subscriptions = no
 }
 protocol imap {
@@ -144,7 +144,7 @@ func dovecotTree(t *testing.T, files []string) string {
 // answer that there is no such folder.
 func dovecotRights(t *testing.T, dir string, number int, s Subject, folders int) []string {
 	t.Helper()
-	own, prefix := filepath.Join(dir, fmt.Sprint("own", number)), "other/"
+	own, prefix := filepath.Join(dir, fmt.Sprint("own", number)), "other/Maildir/"
 	if s.Owner {
 		own, prefix = filepath.Join(dir, "Maildir"), ""
 	}
