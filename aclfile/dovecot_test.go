@@ -68,6 +68,7 @@ protocol imap {
 plugin {
   acl = vfile
   acl_groups = %[3]s
+  acl_anyone = allow
 }
 `
 
@@ -180,7 +181,35 @@ func dovecotRights(t *testing.T, dir string, number int, s Subject, folders int)
 	if s.Owner {
 		own, prefix = filepath.Join(dir, "Maildir"), ""
 	}
-	conf := filepath.Join(dir, fmt.Sprint("dovecot", number, ".conf"))
+	commands := make([]string, folders)
+	for n := range commands {
+		commands[n] = fmt.Sprintf("MYRIGHTS %sf%d", prefix, n)
+	}
+	answers := make([]string, folders)
+	for n, lines := range startDovecot(t, dir, own, s).ask(t, commands) {
+		tagged := lines[len(lines)-1]
+		switch {
+		case strings.HasPrefix(tagged, "OK"):
+			words := strings.Fields(lines[0])
+			answers[n] = words[len(words)-1]
+		case !strings.Contains(tagged, "[NONEXISTENT]"):
+			answers[n] = refused + tagged
+		}
+	}
+	return answers
+}
+
+// dovecot is one session.
+type dovecot struct {
+	in  io.Writer
+	out *bufio.Reader
+}
+
+// startDovecot runs the session of a subject whose own tree is at a path, and reads
+// its greeting.
+func startDovecot(t *testing.T, dir, own string, s Subject) *dovecot {
+	t.Helper()
+	conf := filepath.Join(dir, "dovecot.conf")
 	text := fmt.Appendf(nil, dovecotConf, dir, own, strings.Join(s.Groups, ","))
 	if err := os.WriteFile(conf, text, 0o644); err != nil {
 		t.Fatal(err)
@@ -193,40 +222,8 @@ func dovecotRights(t *testing.T, dir string, number int, s Subject, folders int)
 	}); err != nil {
 		t.Fatal(err)
 	}
-	in, out := startDovecot(t, dir, conf, s.User)
-	go func() {
-		w := bufio.NewWriter(in)
-		for n := range folders {
-			fmt.Fprintf(w, "%d MYRIGHTS %sf%d\r\n", n, prefix, n)
-		}
-		_ = w.Flush() // what is missing shows in the answers
-	}()
-	answers := make([]string, folders)
-	for n := range answers {
-		for done := false; !done; {
-			l, err := out.ReadString('\n')
-			if err != nil {
-				t.Fatalf("from Dovecot: %v after %q", err, l)
-			}
-			switch words := strings.Fields(l); {
-			case words[1] == "MYRIGHTS":
-				answers[n] = words[len(words)-1]
-			case words[0] == fmt.Sprint(n):
-				done = true
-				if words[1] != "OK" && !strings.Contains(l, "[NONEXISTENT]") {
-					answers[n] = refused + l
-				}
-			}
-		}
-	}
-	return answers
-}
-
-// startDovecot runs one session, and reads its greeting.
-func startDovecot(t *testing.T, dir, conf, user string) (io.Writer, *bufio.Reader) {
-	t.Helper()
 	cmd := exec.Command(dovecotIMAP, "-c", conf)
-	cmd.Env = []string{"USER=" + user, "HOME=" + dir, "TZ=UTC"}
+	cmd.Env = []string{"USER=" + s.User, "HOME=" + dir, "TZ=UTC"}
 	cmd.Dir = dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Credential: &syscall.Credential{Uid: nobody, Gid: nobody},
@@ -247,18 +244,44 @@ func startDovecot(t *testing.T, dir, conf, user string) (io.Writer, *bufio.Reade
 		_ = in.Close()
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
-		if t.Failed() {
-			log, _ := os.ReadFile(filepath.Join(dir, "log"))
-			t.Logf("Dovecot said:\n%.4000s", log)
-		}
 	})
-	if p, ok := out.(interface{ SetReadDeadline(time.Time) error }); ok {
-		_ = p.SetReadDeadline(time.Now().Add(time.Minute))
-	}
-	r := bufio.NewReader(out)
-	if l, err := r.ReadString('\n'); err != nil {
+	_ = out.(interface{ SetReadDeadline(time.Time) error }).SetReadDeadline(time.Now().Add(time.Minute))
+	d := &dovecot{in: in, out: bufio.NewReader(out)}
+	if l, err := d.out.ReadString('\n'); err != nil {
 		log, _ := os.ReadFile(filepath.Join(dir, "log"))
 		t.Fatalf("from Dovecot: %v after %q; its log:\n%.4000s", err, l, log)
 	}
-	return in, r
+	return d
+}
+
+// ask sends commands all at once. For each there are its untagged answers, and
+// then the tagged one without its tag.
+func (d *dovecot) ask(t *testing.T, commands []string) [][]string {
+	t.Helper()
+	sent := make(chan error, 1)
+	go func() {
+		w := bufio.NewWriter(d.in)
+		for n, c := range commands {
+			fmt.Fprintf(w, "%d %s\r\n", n, c)
+		}
+		sent <- w.Flush()
+	}()
+	answers := make([][]string, len(commands))
+	for n := range answers {
+		for {
+			l, err := d.out.ReadString('\n')
+			if err != nil {
+				t.Fatalf("from Dovecot: %v after %q", err, l)
+			}
+			tag, rest, _ := strings.Cut(strings.TrimRight(l, "\r\n"), " ")
+			answers[n] = append(answers[n], rest)
+			if tag == fmt.Sprint(n) {
+				break
+			}
+		}
+	}
+	if err := <-sent; err != nil {
+		t.Fatal(err)
+	}
+	return answers
 }
