@@ -50,6 +50,8 @@
 //   - SETACL with an empty set makes an entry with no rights, as RFC 4314 section
 //     3.1 has it; Dovecot makes none where there was none, and whoever is in
 //     a group keeps what the group has.
+//   - A new folder has its parent's entries without rights, too (RFC 4314 section
+//     4 wants its ACL); Dovecot leaves out identifiers that have none of either sign.
 //   - Adding to or removing from the owner's rights, where no entry says them,
 //     begins with all, which is what he has and what GETACL tells.
 //   - A client's SETACL keeps private rights that it cannot name; Dovecot drops them.

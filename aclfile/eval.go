@@ -161,7 +161,11 @@ func (f *File) reason(v *verdict, x Rights) Reason {
 	case v.taken.Has(x):
 		f.cite(&out, v.took[i].negative, x)
 	case v.lost[i] != nil:
-		f.cite(&out, v.lost[i].positive, 0)
+		p := v.lost[i].positive
+		if len(p.lines) == 0 {
+			p = v.lost[i].negative // a repeated line
+		}
+		f.cite(&out, p, 0)
 	}
 	return out
 }

@@ -34,7 +34,7 @@ type Entry struct {
 	Negative   bool
 	Rights     Rights
 	Private    []string // rights by names that RFC 4314 does not know, sorted
-	Line       int      // where the file has it first, from 1
+	Line       int      // where the file has it first, from 1; 0 if only repeated lines of the other sign say it
 }
 
 // rule is all entries of one identifier.
@@ -70,17 +70,31 @@ func (f *File) Err() error {
 // entry, in the order of Identifier.Compare.
 func (f *File) Entries() []Entry {
 	var out []Entry
-	for _, r := range f.rules {
-		for _, p := range []*part{r.positive, r.negative} {
-			if p == nil {
-				continue
-			}
-			e := Entry{Identifier: r.id, Negative: p == r.negative, Rights: p.rights, Private: slices.Clone(p.private)}
-			if len(p.lines) > 0 {
-				e.Line = p.lines[0] + 1
-			}
-			out = append(out, e)
+	for i := range f.rules {
+		out = append(out, f.rules[i].entries()...)
+	}
+	return out
+}
+
+func (r *rule) part(negative bool) *part {
+	if negative {
+		return r.negative
+	}
+	return r.positive
+}
+
+func (r *rule) entries() []Entry {
+	var out []Entry
+	for _, negative := range [...]bool{false, true} {
+		p := r.part(negative)
+		if p == nil {
+			continue
 		}
+		e := Entry{Identifier: r.id, Negative: negative, Rights: p.rights, Private: slices.Clone(p.private)}
+		if len(p.lines) > 0 {
+			e.Line = p.lines[0] + 1
+		}
+		out = append(out, e)
 	}
 	return out
 }
@@ -126,67 +140,86 @@ func (e *Entry) text() string {
 // to and removing from an entry that is not there begins with no rights, for the
 // owner with all. Private rights of the entry stay.
 func (f *File) Set(id Identifier, negative bool, mode Mode, rights Rights) (changed bool, err error) {
-	at, err := f.find(id, negative)
+	lines, at, err := f.find(id, negative)
 	if err != nil {
 		return false, err
 	}
-	e := &Entry{Identifier: id, Negative: negative}
-	if len(at) == 0 && id.Kind == Owner && !negative {
+	e := Entry{Identifier: id, Negative: negative}
+	if at >= 0 {
+		e = *lines[at].entry
+	} else if id.Kind == Owner && !negative {
 		e.Rights = All
 	}
-	for _, i := range at {
-		e.Rights |= f.lines[i].entry.Rights
-		e.Private = append(e.Private, f.lines[i].entry.Private...)
-	}
-	slices.Sort(e.Private)
-	e.Private = slices.Compact(e.Private)
 	have := e.Rights
 	e.Rights = mode.apply(have, rights)
-	if e.Rights == have && (len(at) == 1 || len(at) == 0 && mode != Replace) {
+	switch {
+	case e.Rights == have && (at >= 0 || mode != Replace):
 		return false, nil
+	case at >= 0:
+		lines[at].text, lines[at].entry = e.text(), &e
+	default:
+		lines = insert(lines, &e)
 	}
-	lines := slices.Clone(f.lines)
-	if len(at) == 0 {
-		lines = insert(lines, e)
-	} else {
-		lines[at[0]].text, lines[at[0]].entry = e.text(), e
-		lines = without(lines, at[1:])
-	}
-	if other, err := f.find(id, !negative); len(at) > 1 && len(other) == 0 {
-		if err != nil {
-			return false, err
-		}
-		lines = insert(lines, &Entry{Identifier: id, Negative: !negative}) // what the repeated line meant
-	}
-	return true, f.replace(lines)
+	err = f.replace(lines)
+	return err == nil, err
 }
 
 // Remove takes an entry away, as DELETEACL does: what is said of the same
 // identifier with the other sign stays.
 func (f *File) Remove(id Identifier, negative bool) (changed bool, err error) {
-	at, err := f.find(id, negative)
-	if err != nil || len(at) == 0 {
+	lines, at, err := f.find(id, negative)
+	if err != nil || at < 0 {
 		return false, err
 	}
-	return true, f.replace(without(slices.Clone(f.lines), at))
+	err = f.replace(slices.Delete(lines, at, at+1))
+	return err == nil, err
 }
 
-// find gives the lines that an entry has.
-func (f *File) find(id Identifier, negative bool) (at []int, err error) {
+// find gives the place of an entry in a copy of the lines, or -1. In the copy
+// nothing is said twice of the identifier.
+func (f *File) find(id Identifier, negative bool) (lines []line, at int, err error) {
 	if f.broken != nil {
-		return nil, ErrBroken
+		return nil, 0, ErrBroken
 	}
 	if same, err := ParseIdentifier(id.String()); err != nil {
-		return nil, err
+		return nil, 0, err
 	} else if same != id {
-		return nil, fmt.Errorf("%q with a name", id)
+		return nil, 0, fmt.Errorf("%q with a name", id)
 	}
-	for i, l := range f.lines {
-		if e := l.entry; e != nil && e.Identifier == id && e.Negative == negative {
-			at = append(at, i)
+	lines = slices.Clone(f.lines)
+	k, ok := slices.BinarySearchFunc(f.rules, id, func(r rule, id Identifier) int { return r.id.Compare(id) })
+	if ok {
+		lines = f.rules[k].unite(lines)
+	}
+	at = slices.IndexFunc(lines, func(l line) bool {
+		return l.entry != nil && l.entry.Identifier == id && l.entry.Negative == negative
+	})
+	return lines, at, nil
+}
+
+// unite makes one line of all that have the same sign, where the first of them
+// stands, and writes down what repeated lines say of the other sign.
+func (r *rule) unite(lines []line) []line {
+	var superfluous []int
+	var unwritten *Entry
+	for _, e := range r.entries() {
+		at := r.part(e.Negative).lines
+		switch {
+		case len(at) == 0:
+			unwritten = &e
+		case len(at) > 1:
+			lines[at[0]].text, lines[at[0]].entry = e.text(), &e
+			superfluous = append(superfluous, at[1:]...)
 		}
 	}
-	return at, nil
+	slices.Sort(superfluous)
+	for _, i := range slices.Backward(superfluous) {
+		lines = slices.Delete(lines, i, i+1)
+	}
+	if unwritten != nil {
+		lines = insert(lines, unwritten)
+	}
+	return lines
 }
 
 // insert puts a new entry behind the last one that comes before it by Compare,
@@ -231,14 +264,6 @@ func (e *Entry) compare(other *Entry) int {
 		return 0
 	}
 	return cmp.Or(e.Identifier.Compare(other.Identifier), cmp.Compare(sign(e), sign(other)))
-}
-
-// without takes lines away; at is in order.
-func without(lines []line, at []int) []line {
-	for _, i := range slices.Backward(at) {
-		lines = slices.Delete(lines, i, i+1)
-	}
-	return lines
 }
 
 // replace makes lines those of the file, if they are not too much.

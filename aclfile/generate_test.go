@@ -2,6 +2,7 @@ package aclfile
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strings"
 )
 
@@ -105,4 +106,22 @@ func someFile(r *rand.Rand) string {
 		return strings.TrimSuffix(b.String(), end)
 	}
 	return b.String()
+}
+
+// spoil changes a few octets, mostly to such as mean something.
+func spoil(r *rand.Rand, text string) string {
+	b := []byte(text)
+	for n := 1 + r.IntN(3); n > 0 && len(b) > 0; n-- {
+		at := r.IntN(len(b))
+		c := pick(r, []byte("\"\\ :=-#,\tlrcdU\n"))
+		switch r.IntN(3) {
+		case 0:
+			b[at] = c
+		case 1:
+			b = slices.Insert(b, at, c)
+		default:
+			b = slices.Delete(b, at, at+1)
+		}
+	}
+	return string(b)
 }
