@@ -188,7 +188,7 @@ func (u *User) Create(ctx context.Context, name, specialUse string) error {
 	if specialUse != "" && !validSpecialUse(specialUse) {
 		return fmt.Errorf("special use %q: %w", specialUse, ErrCannot)
 	}
-	if err := u.tree.Create(ctx, name); err != nil {
+	if err := u.tree.Create(ctx, name, nil); err != nil {
 		return err
 	}
 	if specialUse == "" {
@@ -209,7 +209,7 @@ func (u *User) Rename(ctx context.Context, from, to string) error {
 	if from != maildir.Inbox {
 		return u.tree.Rename(ctx, from, to)
 	}
-	if err := u.tree.Create(ctx, to); err != nil {
+	if err := u.tree.Create(ctx, to, nil); err != nil {
 		return err
 	}
 	inbox, err := u.Select(ctx, maildir.Inbox, false)
