@@ -223,15 +223,17 @@ func (c *conn) permanentFlags(keywords []string) string {
 	if c.sel.readOnly {
 		return ""
 	}
-	system, create := c.sel.mbox.PermanentFlags()
+	system, stored, create := c.sel.mbox.PermanentFlags()
 	var names []string
 	for _, f := range flagNames {
 		if system&f.flag != 0 {
 			names = append(names, f.name)
 		}
 	}
-	if create {
+	if stored {
 		names = append(names, keywords...)
+	}
+	if create {
 		names = append(names, `\*`)
 	}
 	return strings.Join(names, " ")
