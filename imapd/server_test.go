@@ -102,13 +102,23 @@ func startServer(t testing.TB, change func(*Options)) *server {
 
 func startServerAt(t testing.TB, root string, change func(*Options)) *server {
 	t.Helper()
+	return startServerFor(t, root, nil, change)
+}
+
+// startServerFor serves the accounts of a configuration that is changed first.
+func startServerFor(t testing.TB, root string, accounts func(*account.Config), change func(*Options)) *server {
+	t.Helper()
 	s := &server{root: root}
 	log := slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	if os.Getenv("POSTROOM_TEST_LOG") == "" {
 		log = slog.New(slog.DiscardHandler)
 	}
 	var err error
-	s.accounts, err = account.New(account.Config{Root: filepath.Join(s.root, "{user}", "Maildir"), Logger: log})
+	cfg := account.Config{Root: filepath.Join(s.root, "{user}", "Maildir"), Logger: log}
+	if accounts != nil {
+		accounts(&cfg)
+	}
+	s.accounts, err = account.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -175,12 +175,7 @@ func compare(before, after []Finding) []Finding {
 func (c *checker) open(name, dirName string) (*Folder, error) {
 	f := newFolder(c.tree, name, dirName)
 	var err error
-	if dirName == inboxDir {
-		f.home, err = c.tree.top.openDir(".")
-	} else {
-		f.home, err = c.tree.top.openDir(dirName)
-	}
-	if err != nil {
+	if f.home, err = c.tree.openHome(dirName); err != nil {
 		return nil, wrapSys("open", c.tree.fullPath(dirName), err)
 	}
 	for _, sub := range []struct {

@@ -23,6 +23,9 @@ const lockSuffix = ".lock" // of the name of what the lock guards
 // left over from an earlier process with our number); or when neither it nor the file it
 // guards has changed for 120 s. A lock without a name may also be one made on a full disk,
 // so we keep a flock on each that we hold, and break none that has one.
+//
+// The lock of dovecot-acl is its new contents: it names nobody, is stale by its age alone, and is released by
+// being renamed.
 const (
 	lockWait     = 10 * time.Second
 	lockStale    = 120 * time.Second
@@ -31,6 +34,12 @@ const (
 	lockPollMax  = 100 * time.Millisecond
 	lockMaxOctet = 1024
 )
+
+// lockRules are what locks differ in.
+type lockRules struct {
+	wait  time.Duration
+	named bool // the file holds pid:host
+}
 
 type dotlock struct {
 	by   *locker
@@ -77,13 +86,19 @@ func (l *locker) release(k heldLock) {
 // mutex that keeps this process's goroutines off the same lock. The error is
 // ErrBusy after 10 s, ErrReadOnly where no file can be made.
 func (l *locker) lock(ctx context.Context, d *dir, guarded string) (*dotlock, error) {
+	return l.lockBy(ctx, d, guarded, lockRules{wait: lockWait, named: true})
+}
+
+// lockBy is lock by other rules. Where the caller holds no mutex the table of held locks does what it would, for
+// as long as rules.wait.
+func (l *locker) lockBy(ctx context.Context, d *dir, guarded string, rules lockRules) (*dotlock, error) {
 	name := guarded + lockSuffix
-	deadline := time.Now().Add(lockWait)
+	deadline := time.Now().Add(rules.wait)
 	pause := lockPollMin
 	key := heldLock{d.id, name}
 	for {
 		if l.hold(key) {
-			k, again, err := l.try(d, name, guarded)
+			k, again, err := l.try(d, name, guarded, rules)
 			if k != nil {
 				return k, nil
 			}
@@ -96,7 +111,7 @@ func (l *locker) lock(ctx context.Context, d *dir, guarded string) (*dotlock, er
 			}
 		}
 		if time.Now().After(deadline) {
-			return nil, fmt.Errorf("lock %s: held by %s: %w", name, l.holder(d, name), ErrBusy)
+			return nil, fmt.Errorf("lock %s: held by %s: %w", name, l.holder(d, name, rules), ErrBusy)
 		}
 		select {
 		case <-ctx.Done():
@@ -108,22 +123,24 @@ func (l *locker) lock(ctx context.Context, d *dir, guarded string) (*dotlock, er
 }
 
 // try makes the lock file once; again tells that a stale one was removed.
-func (l *locker) try(d *dir, name, guarded string) (k *dotlock, again bool, err error) {
+func (l *locker) try(d *dir, name, guarded string, rules lockRules) (k *dotlock, again bool, err error) {
 	f, err := d.create(name, d.filePerm())
 	switch {
 	case err == nil:
-		k, err = l.fill(d, name, f)
+		k, err = l.fill(d, name, f, rules)
 		return k, false, err
 	case !errors.Is(err, fs.ErrExist):
 		return nil, false, wrapSys("lock", name, err)
 	}
-	return nil, l.breakStale(d, name, guarded), nil
+	return nil, l.breakStale(d, name, guarded, rules), nil
 }
 
-func (l *locker) fill(d *dir, name string, f *os.File) (*dotlock, error) {
+func (l *locker) fill(d *dir, name string, f *os.File, rules lockRules) (*dotlock, error) {
 	fi, err := f.Stat()
 	if err == nil {
 		syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) // where there is none, only the times count
+	}
+	if err == nil && rules.named {
 		_, err = fmt.Fprintf(f, "%d:%s", l.pid, l.host)
 		if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 			// The file's being there is the lock; a full disk must not keep mail from being deleted.
@@ -138,9 +155,9 @@ func (l *locker) fill(d *dir, name string, f *os.File) (*dotlock, error) {
 	return &dotlock{by: l, dir: d, name: name, file: f, id: stampOf(fi).fileID}, nil
 }
 
-func (l *locker) holder(d *dir, name string) string {
+func (l *locker) holder(d *dir, name string, rules lockRules) string {
 	data, _, err := d.readFile(name, lockMaxOctet)
-	if err != nil || len(data) == 0 {
+	if !rules.named || err != nil || len(data) == 0 {
 		return "an unknown process"
 	}
 	return strconv.Quote(string(data))
@@ -149,14 +166,14 @@ func (l *locker) holder(d *dir, name string) string {
 // breakStale removes a stale lock and tells whether trying again at once is worth while.
 // Two processes may judge the same lock: each takes flock on the file it
 // judged and looks again, so that neither removes a newer lock of the other.
-func (l *locker) breakStale(d *dir, name, guarded string) bool {
+func (l *locker) breakStale(d *dir, name, guarded string, rules lockRules) bool {
 	f, err := d.open(name)
 	if err != nil {
 		return errors.Is(err, fs.ErrNotExist)
 	}
 	defer f.Close()
 	fi, err := f.Stat()
-	if err != nil || !l.stale(d, f, fi, guarded) {
+	if err != nil || !l.stale(d, f, fi, guarded, rules) {
 		return false
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
@@ -169,28 +186,32 @@ func (l *locker) breakStale(d *dir, name, guarded string) bool {
 	return d.remove(name) == nil
 }
 
-func (l *locker) stale(d *dir, f *os.File, fi fs.FileInfo, guarded string) bool {
-	var buf [lockMaxOctet]byte
-	n, _ := f.ReadAt(buf[:], 0)
-	pid, host, ok := strings.Cut(string(buf[:n]), ":")
+func (l *locker) stale(d *dir, f *os.File, fi fs.FileInfo, guarded string, rules lockRules) bool {
 	age := l.clock().Sub(fi.ModTime())
-	young := age.Abs() < lockYoung // a lock of tomorrow is one of before the clock was set back
-	if n == 0 && !young {
+	if rules.named && l.abandoned(f, age) {
 		return true
-	}
-	if p, err := strconv.Atoi(strings.TrimSpace(pid)); ok && err == nil && p > 0 && host == l.host {
-		if p == l.pid {
-			return true
-		}
-		if !young && syscall.Kill(p, 0) == syscall.ESRCH {
-			return true
-		}
 	}
 	if age < lockStale {
 		return false
 	}
 	g, err := d.stat(guarded)
 	return err != nil || l.clock().Sub(g.ModTime()) >= lockStale
+}
+
+// abandoned tells whether a lock of this age is one whose maker is no more, by what it holds.
+func (l *locker) abandoned(f *os.File, age time.Duration) bool {
+	var buf [lockMaxOctet]byte
+	n, _ := f.ReadAt(buf[:], 0)
+	pid, host, ok := strings.Cut(string(buf[:n]), ":")
+	young := age.Abs() < lockYoung // a lock of tomorrow is one of before the clock was set back
+	if n == 0 {
+		return !young
+	}
+	p, err := strconv.Atoi(strings.TrimSpace(pid))
+	if !ok || err != nil || p <= 0 || host != l.host {
+		return false
+	}
+	return p == l.pid || !young && syscall.Kill(p, 0) == syscall.ESRCH
 }
 
 // lockOrNone is lock, but on a disk so full that the lock's file cannot be made it gives a lock that keeps
@@ -210,11 +231,16 @@ func (l *locker) lockOrNone(ctx context.Context, d *dir, guarded string) (*dotlo
 // none tells that there is no lock file.
 func (k *dotlock) none() bool { return k.file == nil }
 
+// ours tells whether the lock file is still the one that was made; else somebody broke the lock, or it was renamed.
+func (k *dotlock) ours() bool {
+	fi, err := k.dir.stat(k.name)
+	return err == nil && stampOf(fi).fileID == k.id
+}
+
 // unlock releases the lock, unless somebody broke it meanwhile.
 func (k *dotlock) unlock() {
 	if !k.none() {
-		fi, err := k.dir.stat(k.name)
-		if err == nil && stampOf(fi).fileID == k.id {
+		if k.ours() {
 			k.dir.remove(k.name)
 		}
 		k.file.Close()

@@ -163,19 +163,24 @@ func (d *dir) removeAll(name string) error {
 		return err
 	}
 	defer sub.close()
-	var names []string
-	if _, err := sub.readNames(false, func(n []byte, _ direntType, _ uint64) { names = append(names, string(n)) }); err != nil {
-		return err
-	}
-	for _, n := range names {
-		if err := sub.removeAll(n); err != nil {
+	for try := 0; ; try++ {
+		var names []string
+		if _, err := sub.readNames(false, func(n []byte, _ direntType, _ uint64) { names = append(names, string(n)) }); err != nil {
 			return err
 		}
+		for _, n := range names {
+			if err := sub.removeAll(n); err != nil {
+				return err
+			}
+		}
+		err := d.remove(name)
+		if err == nil || errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if try == 8 || !errors.Is(err, unix.ENOTEMPTY) && !errors.Is(err, unix.EEXIST) {
+			return err // else somebody who has it open has just made a file in it
+		}
 	}
-	if err := d.remove(name); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
 }
 
 // sync makes the names in the directory durable.
@@ -331,8 +336,8 @@ func (d *dir) openMessage(name string, st *unix.Stat_t) (fd int, err error) {
 	return fd, nil
 }
 
-// statMessage says what a message file is like, without following links.
-func (d *dir) statMessage(name string, st *unix.Stat_t) error {
+// lstat is stat without making anything.
+func (d *dir) lstat(name string, st *unix.Stat_t) error {
 	if err := singleName(name); err != nil {
 		return err
 	}
@@ -418,6 +423,18 @@ func (d *dir) replaceFile(temp, name string, data []byte) (stamp, error) {
 		return stamp{}, err
 	}
 	return st, d.sync()
+}
+
+// makeFile makes a file with these contents, synced; that its name lasts is the caller's business. It must not exist.
+func (d *dir) makeFile(name string, data []byte) error {
+	f, err := d.create(name, d.filePerm())
+	if err != nil {
+		return err
+	}
+	if _, err = writeSynced(f, data); err != nil {
+		d.remove(name)
+	}
+	return err
 }
 
 func writeSynced(f *os.File, data []byte) (stamp, error) {

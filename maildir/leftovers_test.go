@@ -17,7 +17,7 @@ func TestLeftovers(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "Maildir")
 	s := testStore(t, Options{Clock: clock, Host: "host", PollInterval: time.Hour})
 	tree := testTree(t, s, dir)
-	must(t, tree.Create(t.Context(), "Work"))
+	must(t, tree.Create(t.Context(), "Work", nil))
 	w := open(t, tree, "Work")
 	defer w.Close()
 	const dead = 1 << 22 // above the highest number that Linux gives

@@ -102,13 +102,7 @@ func (f *Folder) listWritable() error {
 
 // openDirs opens the folder's directories; missing ones are made.
 func (f *Folder) openDirs() (err error) {
-	top := f.tree.top
-	if f.dirName == inboxDir {
-		f.home, err = top.openDir(".")
-	} else {
-		f.home, err = top.openDir(f.dirName)
-	}
-	if err != nil {
+	if f.home, err = f.tree.openHome(f.dirName); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("%q: %w", f.name, ErrNoFolder)
 		}

@@ -127,7 +127,7 @@ func TestMoreKeywordsCopied(t *testing.T) {
 	defer f.Close()
 	ctx := t.Context()
 	tree := testTree(t, s, dir)
-	must(t, tree.Create(ctx, "Work"))
+	must(t, tree.Create(ctx, "Work", nil))
 	w := open(t, tree, "Work")
 	defer w.Close()
 	// In the other folder other keywords have the letters.
@@ -150,7 +150,7 @@ func TestMoreKeywordsCopied(t *testing.T) {
 	must(t, err)
 	wantKeywords(t, "moved back", f.Snapshot(), back.To[0], numbered("k", 300)...)
 	// A folder that has no room left takes the message with those that fit.
-	must(t, tree.Create(ctx, "Full"))
+	must(t, tree.Create(ctx, "Full", nil))
 	full := open(t, tree, "Full")
 	defer full.Close()
 	for i := range 3 {

@@ -36,7 +36,7 @@ func TestModeAndGroup(t *testing.T) {
 			must(t, os.Chmod(dir+sub, mode))
 		}
 		put(t, dir+"/cur/1.a:2,", "x\n\n")
-		must(t, tree.Create(t.Context(), "Work"))
+		must(t, tree.Create(t.Context(), "Work", nil))
 		must(t, tree.Subscribe(t.Context(), "Work", true))
 		w := open(t, tree, "Work")
 		d, err := w.NewDelivery(DeliveryOptions{Keywords: numbered("k", 30)})

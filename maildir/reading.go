@@ -96,7 +96,7 @@ func (rd *Reading) File() (*Message, error) {
 func (rd *Reading) stat(c *records, r int) {
 	at := c.place(r)
 	var st unix.Stat_t
-	if rd.folder.dirOf(at.dir).statMessage(at.name, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG {
+	if rd.folder.dirOf(at.dir).lstat(at.name, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG {
 		c.learn(r, &st)
 	}
 }

@@ -465,17 +465,11 @@ func (f *Folder) pollLocked(ctx context.Context) error {
 	if err := errors.Join(err1, err2); err != nil {
 		return wrapSys("stat", f.name, err)
 	}
-	if f.scanned == [2]stamp{sn, sc} && (f.proved || f.settledStamp(sn) && f.settledStamp(sc)) {
+	now := f.store.opt.Clock()
+	if f.scanned == [2]stamp{sn, sc} && (f.proved || sn.old(now) && sc.old(now)) {
 		return nil
 	}
 	return f.rescanLocked(ctx)
-}
-
-// settledStamp tells whether a stamp is old enough that any later change must
-// show in it: kernels stamp in ticks, some file systems in whole seconds.
-func (f *Folder) settledStamp(s stamp) bool {
-	age := f.store.opt.Clock().UnixNano() - max(s.mtime, s.ctime)
-	return age > int64(2*time.Second)
 }
 
 // checkListLocked sees whether another program gave UIDs, and follows.

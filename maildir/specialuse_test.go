@@ -21,7 +21,7 @@ func TestSpecialUseFollows(t *testing.T) {
 	}
 	create := func(name, attr string) {
 		t.Helper()
-		must(t, tree.Create(ctx, name))
+		must(t, tree.Create(ctx, name, nil))
 		if attr != "" {
 			must(t, tree.SetSpecialUse(ctx, name, attr))
 		}

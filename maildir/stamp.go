@@ -19,6 +19,12 @@ type stamp struct {
 	size         int64 // octets; 0 for directories
 }
 
+// old tells whether a stamp is so old that any change after now must show in it, by clocks that agree within the
+// margin: kernels stamp in ticks, some file systems in whole seconds.
+func (s stamp) old(now time.Time) bool {
+	return now.UnixNano()-max(s.mtime, s.ctime) > int64(2*time.Second)
+}
+
 // fileInfo is what fstatat says of a file.
 type fileInfo struct {
 	name string

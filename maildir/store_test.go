@@ -139,7 +139,7 @@ func TestOwnChanges(t *testing.T) {
 		ctx := t.Context()
 		dir := filepath.Join(t.TempDir(), "Maildir")
 		tree := testTree(t, testStore(t, opt), dir)
-		must(t, tree.Create(ctx, "Work"))
+		must(t, tree.Create(ctx, "Work", nil))
 		put(t, dir+"/new/1000.a.host", "Subject: a\n\nhello\n")
 		put(t, dir+"/cur/1001.b.host:2,S", "Subject: b\n\nhello\n")
 		f, w := open(t, tree, Inbox), open(t, tree, "Work")
@@ -246,7 +246,7 @@ func TestFolderReplaced(t *testing.T) {
 		tree := testTree(t, testStore(t, opt), dir)
 		seen := map[uint32]bool{}
 		for range 3 {
-			must(t, tree.Create(ctx, "Work"))
+			must(t, tree.Create(ctx, "Work", nil))
 			f := open(t, tree, "Work")
 			if v := f.Snapshot().UIDValidity(); seen[v] {
 				t.Fatal("UIDVALIDITY used twice", v)
@@ -316,7 +316,7 @@ func TestReadOnlyTree(t *testing.T) {
 				if _, err := f.Expunge(t.Context(), []uint32{1}, false); !errors.Is(err, ErrReadOnly) {
 					t.Error(err)
 				}
-				if err := tree.Create(t.Context(), "x"); !errors.Is(err, ErrReadOnly) {
+				if err := tree.Create(t.Context(), "x", nil); !errors.Is(err, ErrReadOnly) {
 					t.Error(err)
 				}
 			})
@@ -378,7 +378,7 @@ func TestOutOfWatches(t *testing.T) {
 	s.watch.addWatch = func(string) error { return syscall.ENOSPC }
 	dir := filepath.Join(t.TempDir(), "Maildir")
 	tree := testTree(t, s, dir)
-	must(t, tree.Create(t.Context(), "Work"))
+	must(t, tree.Create(t.Context(), "Work", nil))
 	f, w := open(t, tree, Inbox), open(t, tree, "Work")
 	defer f.Close()
 	defer w.Close()
@@ -555,7 +555,7 @@ func TestUIDValidityAtOnce(t *testing.T) {
 		for _, name := range []string{fmt.Sprint("found", i), fmt.Sprint("made", i)} {
 			wg.Go(func() {
 				if strings.HasPrefix(name, "made") {
-					if err := tree.Create(t.Context(), name); err != nil {
+					if err := tree.Create(t.Context(), name, nil); err != nil {
 						t.Error(err)
 					}
 				}
@@ -650,7 +650,7 @@ func TestNothingIsOverwritten(t *testing.T) {
 func TestRenamedFolderIsWatched(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "Maildir")
 	tree := testTree(t, testStore(t, Options{}), dir)
-	must(t, tree.Create(t.Context(), "X"))
+	must(t, tree.Create(t.Context(), "X", nil))
 	old := open(t, tree, "X")
 	must(t, tree.Rename(t.Context(), "X", "Y"))
 	f := open(t, tree, "Y")

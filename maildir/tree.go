@@ -184,16 +184,24 @@ func (t *Tree) Exists(name string) bool {
 }
 
 // Create makes a folder. Its UIDVALIDITY is one that no folder of this tree
-// ever had. Missing parents are not made: in Maildir++ they need not exist.
-func (t *Tree) Create(ctx context.Context, name string) error {
+// ever had. Missing parents are not made: in Maildir++ they need not exist. acl is what its dovecot-acl
+// holds from the first moment; nil for none. Whose \Seen is follows the nearest parent.
+func (t *Tree) Create(ctx context.Context, name string, acl []byte) error {
 	t.makeMu.Lock()
 	defer t.makeMu.Unlock()
 	dirName, err := t.vacant(name)
 	if err != nil {
 		return err
 	}
+	shared, err := t.parentSeenShared(name)
+	if err != nil {
+		return err
+	}
 	t.forgetUse(ctx, dirName) // of a folder that others removed
-	return t.build(dirName)
+	if acl == nil {
+		return t.build(dirName, nil, shared)
+	}
+	return t.changeACLs(func() error { return t.build(dirName, acl, shared) })
 }
 
 // vacant gives the directory for a name that no folder has yet.
@@ -222,8 +230,8 @@ func (t *Tree) vacant(name string) (string, error) {
 }
 
 // build makes the folder's directory under another name, complete with its uid
-// list, and renames it into place: nobody sees half a folder.
-func (t *Tree) build(dirName string) (err error) {
+// list and its ACL, and renames it into place: nobody sees half a folder.
+func (t *Tree) build(dirName string, acl []byte, seenShared bool) (err error) {
 	uidValidity, err := nextUIDValidity(t.top, t.store.opt.Clock())
 	if err != nil {
 		return err
@@ -242,16 +250,9 @@ func (t *Tree) build(dirName string) (err error) {
 		return wrapSys("open", dirName, err)
 	}
 	defer d.close()
-	for _, sub := range []string{"tmp", "new", "cur"} {
-		if err := d.mkdir(sub); err != nil {
-			return wrapSys("make", sub, err)
-		}
+	if err := furnish(d, acl, seenShared); err != nil {
+		return err
 	}
-	f, err := d.create(maildirFolder, d.filePerm())
-	if err != nil {
-		return wrapSys("make", maildirFolder, err)
-	}
-	f.Close()
 	l := uidList{uidHeader: uidHeader{uidValidity: uidValidity, uidNext: 1}}
 	if err := l.replace(d, l.begin(0)); err != nil {
 		return err
@@ -265,6 +266,29 @@ func (t *Tree) build(dirName string) (err error) {
 	return wrapSys("sync", t.path, t.top.sync())
 }
 
+// furnish makes what a new folder has beside its uid list.
+func furnish(d *dir, acl []byte, seenShared bool) error {
+	for _, sub := range []string{"tmp", "new", "cur"} {
+		if err := d.mkdir(sub); err != nil {
+			return wrapSys("make", sub, err)
+		}
+	}
+	f, err := d.create(maildirFolder, d.filePerm())
+	if err != nil {
+		return wrapSys("make", maildirFolder, err)
+	}
+	f.Close()
+	if acl != nil {
+		if err := d.makeFile(aclName, acl); err != nil {
+			return wrapSys("write", aclName, err)
+		}
+	}
+	if seenShared {
+		return wrapSys("make", seenSharedName, d.makeFile(seenSharedName, nil))
+	}
+	return nil
+}
+
 // Delete removes a folder and its messages; its children stay.
 func (t *Tree) Delete(ctx context.Context, name string) error {
 	t.makeMu.Lock()
@@ -276,17 +300,27 @@ func (t *Tree) Delete(ctx context.Context, name string) error {
 	if dirName == inboxDir {
 		return fmt.Errorf("INBOX cannot be deleted: %w", ErrCannot)
 	}
+	if t.hasACL(dirName) {
+		err = t.changeACLs(func() error { return t.discard(ctx, dirName) })
+	} else {
+		err = t.discard(ctx, dirName)
+	}
+	return wrapSys("delete", name, err)
+}
+
+// discard removes a folder's directory and what the root holds of it.
+func (t *Tree) discard(ctx context.Context, dirName string) error {
 	trash := trashPrefix + t.store.names.mint()
 	if err := t.top.rename(dirName, trash); err != nil {
-		return wrapSys("delete", name, err)
+		return err
 	}
 	t.markGone(dirName)
 	if err := t.top.sync(); err != nil {
-		return wrapSys("sync", t.path, err)
+		return err
 	}
-	err = t.top.removeAll(trash)
+	err := t.top.removeAll(trash)
 	t.forgetUse(ctx, dirName)
-	return wrapSys("delete", name, err)
+	return err
 }
 
 // markGone tells the sessions of a folder that its directory was taken away.
@@ -339,6 +373,16 @@ func (t *Tree) Rename(ctx context.Context, from, to string) error {
 		return fmt.Errorf("%q: %w", from, ErrNoFolder)
 	}
 	slices.SortFunc(steps, func(a, b step) int { return strings.Compare(a.from, b.from) })
+	if slices.ContainsFunc(steps, func(s step) bool { return t.hasACL(s.from) }) {
+		err = t.changeACLs(func() error { return t.renameAll(ctx, steps) })
+	} else {
+		err = t.renameAll(ctx, steps)
+	}
+	return wrapSys("rename", from, err)
+}
+
+// renameAll gives directories their new names, all or none.
+func (t *Tree) renameAll(ctx context.Context, steps []step) error {
 	if err := t.copyUses(ctx, steps); err != nil {
 		return err
 	}
@@ -347,15 +391,15 @@ func (t *Tree) Rename(ctx context.Context, from, to string) error {
 			for _, u := range steps[:i] { // back to where it was: all or nothing
 				t.top.rename(u.to, u.from)
 			}
-			return wrapSys("rename", from, err)
+			return err
 		}
 		t.markGone(s.from)
 	}
-	err = t.top.sync()
+	err := t.top.sync()
 	for _, s := range steps {
 		t.forgetUse(ctx, s.from)
 	}
-	return wrapSys("sync", t.path, err)
+	return err
 }
 
 // Open opens a folder; each Open wants one Close. Sessions of one folder share

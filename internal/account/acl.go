@@ -42,28 +42,35 @@ var ErrPolicy = errors.New("rights for everybody are the administrator's to give
 // ErrBadACL: the ACL file has lines that nobody can understand, and must be mended by hand before it is changed.
 var ErrBadACL = errors.New("the ACL file is damaged")
 
-// parseACL makes an ACL of what was read of a file. err is why it could not be read.
-func (s *Service) parseACL(root, name string, file maildir.ACLFile, err error) *aclfile.File {
-	if err != nil {
-		s.cfg.Logger.Error("ACL file cannot be read: nobody but the owner has rights", "root", root, "mailbox", name, "error", err)
-		return aclfile.Broken(&aclfile.SyntaxError{Reason: err.Error()})
-	}
+// parseACL makes an ACL of what was read of the file of a folder in p's tree. err is why it could not be read. A bad
+// one is logged, and gives rights to nobody but the owner.
+func (s *Service) parseACL(p *place, name string, file maildir.ACLFile, err error) *aclfile.File {
 	acl := aclfile.New()
-	switch file.Kind {
-	case maildir.DovecotACL:
-		acl, err = aclfile.Parse(file.Data)
-	case maildir.CourierACL:
-		acl, err = aclfile.ParseCourier(file.Data)
+	if err == nil {
+		switch file.Kind {
+		case maildir.DovecotACL:
+			acl, err = aclfile.Parse(file.Data)
+		case maildir.CourierACL:
+			acl, err = s.fromCourier(p.owner, file.Data)
+		}
 	}
 	if err == nil {
 		return acl
 	}
-	s.cfg.Logger.Error("ACL file has a bad line: nobody but the owner has rights", "root", root, "mailbox", name, "error", err)
+	s.cfg.Logger.Error("bad ACL file: nobody but the owner has rights", "root", p.tree.Path(), "mailbox", name, "error", err)
 	var bad *aclfile.SyntaxError
 	if !errors.As(err, &bad) {
 		bad = &aclfile.SyntaxError{Reason: err.Error()}
 	}
 	return aclfile.Broken(bad)
+}
+
+func (s *Service) fromCourier(owner string, data []byte) (*aclfile.File, error) {
+	c, err := aclfile.ParseCourier(data)
+	if err != nil {
+		return nil, err
+	}
+	return c.File(owner, s.groups)
 }
 
 // ACL is what GETACL tells of a mailbox, for who may administer it: the entries, the owner's own among them
@@ -123,7 +130,7 @@ func (u *User) administered(name string) (place, *aclfile.File, error) {
 	if err != nil {
 		return p, nil, err
 	}
-	acl, err := u.service.acls.read(p.tree, p.name, nil)
+	acl, err := u.service.acls.read(&p, p.name, nil)
 	if err == nil {
 		err = p.refused(u.evaluate(&p, acl), Administer)
 	}
@@ -192,7 +199,7 @@ func (u *User) editACL(ctx context.Context, name string, change func(p *place, a
 	}
 	defer p.close()
 	err = p.tree.EditACL(ctx, p.name, func(file maildir.ACLFile) ([]byte, error) {
-		acl := u.service.parseACL(p.tree.Path(), p.name, file, nil)
+		acl := u.service.parseACL(&p, p.name, file, nil)
 		if err := p.refused(u.evaluate(&p, acl), Administer); err != nil {
 			return nil, err
 		}

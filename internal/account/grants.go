@@ -67,6 +67,7 @@ func (g *grants) follow(ctx context.Context) {
 		}
 		if now := users.Generation(); now != seen {
 			seen = now
+			g.service.acls.forget()
 			g.setRoots()
 			g.service.pokes.all()
 		}
@@ -103,19 +104,42 @@ func (g *grants) setRoots() {
 
 // changed is called by the watch when a folder's ACL file came, changed or went.
 func (g *grants) changed(c maildir.ACLChange) {
-	acl := g.service.parseACL(c.Root, c.Dir, c.File, c.Err)
-	var ids []Identifier
-	for _, e := range acl.Entries() {
-		if !e.Negative && e.Rights != 0 && e.Identifier.Kind != aclfile.Owner {
-			ids = append(ids, e.Identifier)
-		}
+	g.mu.RLock()
+	owner, there := g.roots[c.Root]
+	g.mu.RUnlock()
+	if !there {
+		return
 	}
+	ids := g.service.grantees(owner, c)
 	g.mu.Lock()
 	if _, there := g.roots[c.Root]; there {
 		g.setLocked(grant{c.Root, c.Dir}, ids)
 	}
 	g.mu.Unlock()
 	g.service.pokes.poke(c.Root)
+}
+
+// grantees are those whom a file gives something. A bad file, which is logged when somebody asks for it, gives nobody anything.
+func (s *Service) grantees(owner string, c maildir.ACLChange) (ids []Identifier) {
+	acl := aclfile.New()
+	var err error
+	switch {
+	case c.Err != nil:
+		return nil
+	case c.File.Kind == maildir.DovecotACL:
+		acl, err = aclfile.Parse(c.File.Data)
+	case c.File.Kind == maildir.CourierACL:
+		acl, err = s.fromCourier(owner, c.File.Data)
+	}
+	if err != nil {
+		return nil
+	}
+	for _, e := range acl.Entries() {
+		if !e.Negative && e.Rights != 0 && e.Identifier.Kind != aclfile.Owner {
+			ids = append(ids, e.Identifier)
+		}
+	}
+	return ids
 }
 
 func (g *grants) setLocked(at grant, ids []Identifier) {

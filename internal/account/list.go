@@ -78,7 +78,7 @@ func (u *User) Mailboxes(ctx context.Context) ([]Entry, error) {
 func (u *User) visible(p *place, names []string) ([]Entry, error) {
 	entries := make([]Entry, 0, len(names))
 	for _, name := range names {
-		acl, err := u.service.acls.read(p.tree, name, nil)
+		acl, err := u.service.acls.read(p, name, nil)
 		if isMissing(err) {
 			continue // gone meanwhile
 		}

@@ -27,7 +27,7 @@ type Mailbox struct {
 	place    place
 	folder   *maildir.Folder
 	examined bool
-	rights   Rights                         // as last seen
+	rights   Rights                        // as last seen
 	pop3     map[uint32]maildir.POP3Fields // read when first asked for
 }
 
@@ -59,7 +59,7 @@ func (m *Mailbox) Close() {
 
 // Refresh looks at the ACL, and gives the rights there are now. ErrNoRight when the mailbox may not be read any more.
 func (m *Mailbox) Refresh() (Rights, error) {
-	acl, err := m.user.service.acls.read(m.place.tree, m.place.name, m.folder)
+	acl, err := m.user.service.acls.read(&m.place, m.place.name, m.folder)
 	if err != nil {
 		return m.rights, err
 	}
@@ -355,4 +355,3 @@ func (m *Mailbox) pop3Fields() map[uint32]maildir.POP3Fields {
 	}
 	return m.pop3
 }
-

@@ -52,7 +52,7 @@ func (u *User) needParent(p *place) (acl []byte, err error) {
 	default:
 		parent = maildir.Inbox
 	}
-	file, err := u.service.acls.read(p.tree, parent, nil)
+	file, err := u.service.acls.read(p, parent, nil)
 	if err != nil {
 		return nil, err
 	}

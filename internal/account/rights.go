@@ -55,7 +55,7 @@ func (u *User) need(p *place, want Rights) (Rights, error) {
 
 // rightsAt gives the rights at an existing folder.
 func (u *User) rightsAt(p *place) (Rights, error) {
-	acl, err := u.service.acls.read(p.tree, p.name, nil)
+	acl, err := u.service.acls.read(p, p.name, nil)
 	if err != nil {
 		return 0, err
 	}
@@ -93,10 +93,10 @@ type cachedACL struct {
 // maxCachedACLs bounds the cache; beyond it all is read again when asked for.
 const maxCachedACLs = 1 << 14
 
-// read gives the ACL of a folder of a tree, by the open folder if there is one: never nil, one without
+// read gives the ACL of a folder of p's tree, by the open folder if there is one: never nil, one without
 // entries where there is no file, a broken one where it cannot be understood.
-func (c *aclCache) read(t *maildir.Tree, name string, f *maildir.Folder) (*aclfile.File, error) {
-	key := aclKey{t.Path(), name}
+func (c *aclCache) read(p *place, name string, f *maildir.Folder) (*aclfile.File, error) {
+	key := aclKey{p.tree.Path(), name}
 	c.mu.Lock()
 	have := c.files[key]
 	c.mu.Unlock()
@@ -108,15 +108,15 @@ func (c *aclCache) read(t *maildir.Tree, name string, f *maildir.Folder) (*aclfi
 	if f != nil {
 		file, same, err = f.ReadACL(have.version)
 	} else {
-		file, same, err = t.ReadACL(name, have.version)
+		file, same, err = p.tree.ReadACL(name, have.version)
 	}
 	switch {
 	case isMissing(err):
 		return nil, err
-	case err == nil && same && have.file != nil:
-		return have.file, nil
+	case have.file != nil && (same || err != nil && file.Version == have.version):
+		return have.file, nil // or as unreadable as before
 	}
-	got := cachedACL{version: file.Version, file: c.service.parseACL(t.Path(), name, file, err)}
+	got := cachedACL{version: file.Version, file: c.service.parseACL(p, name, file, err)}
 	c.mu.Lock()
 	if len(c.files) >= maxCachedACLs {
 		clear(c.files)
@@ -124,6 +124,13 @@ func (c *aclCache) read(t *maildir.Tree, name string, f *maildir.Folder) (*aclfi
 	c.files[key] = got
 	c.mu.Unlock()
 	return got.file, nil
+}
+
+// forget makes all files be read again: what a Courier file comes to depends on who is in which group.
+func (c *aclCache) forget() {
+	c.mu.Lock()
+	clear(c.files)
+	c.mu.Unlock()
 }
 
 func isMissing(err error) bool { return errors.Is(err, ErrNoFolder) || errors.Is(err, ErrGone) }
