@@ -415,7 +415,7 @@ var aclOwners = []aclPoint{
 		alice.do("SETACL Shared -owner alr")
 		alice.do("SETACL Shared -anyone alr")
 		alice.expect("MYRIGHTS Shared", "* MYRIGHTS Shared lswipkxteacd", "OK MYRIGHTS completed")
-		alice.expect("GETACL Shared", "* ACL Shared -anyone lra alice lrswipkxteacd -alice lra", "OK GETACL completed")
+		alice.expect("GETACL Shared", aliceHasAll+" -anyone lra -alice lra", "OK GETACL completed")
 		alice.do("DELETEACL Shared -alice")
 		alice.expect("MYRIGHTS Shared", "* MYRIGHTS Shared lrswipkxteacd", "OK MYRIGHTS completed")
 	}},
