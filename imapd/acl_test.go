@@ -217,6 +217,19 @@ var aclCommands = []aclPoint{
 		alice.expect("SETACL Shared bob {2+}\r\n\xc3\xa9", "BAD Syntax error: unknown right")
 		alice.expect("GETACL Shared", aliceHasAll+" bob lr", "OK GETACL completed")
 	}},
+	{"3, grammar", func(t *testing.T, w *sharing) {
+		alice := w.as("alice")
+		for _, command := range []string{
+			"GETACL", "GETACL a b", "GETACL ", "SETACL", "SETACL INBOX", "SETACL INBOX bob", "SETACL INBOX bob ", "SETACL INBOX bob l r", "SETACL INBOX (bob l)", "DELETEACL INBOX",
+			"DELETEACL INBOX bob x", "LISTRIGHTS INBOX", "LISTRIGHTS INBOX bob x", "MYRIGHTS", "MYRIGHTS a b", "UID GETACL INBOX", `LIST "" * RETURN (MYRIGHTS x)`,
+		} {
+			if _, end := alice.try(command); !strings.HasPrefix(end, "x BAD ") {
+				t.Errorf("%s: %s", command, end)
+			}
+		}
+		c := w.connect(t)
+		c.expect("MYRIGHTS INBOX", "BAD Log in first")
+	}},
 	{"4", func(t *testing.T, w *sharing) {
 		alice, bob := w.shared("lr").as("alice"), w.as("bob")
 		alice.do("SETACL Shared $staff lrs")

@@ -188,7 +188,7 @@ func TestTranscripts(t *testing.T) {
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
 			t.Parallel()
-			s := startServer(t, optionsFor(file))
+			s := startServerFor(t, t.TempDir(), accountsFor(file), optionsFor(file))
 			env := transcript.Env{Root: s.root, Dial: s.dial, TLS: s.client}
 			if *record {
 				f, err := os.Create(file + ".recorded")
@@ -200,6 +200,16 @@ func TestTranscripts(t *testing.T) {
 			}
 			transcript.Run(t, file, env)
 		})
+	}
+}
+
+// accountsFor lets users share where a script is about that, by its name.
+func accountsFor(file string) func(*account.Config) {
+	return func(cfg *account.Config) {
+		if strings.Contains(file, "rfc4314") || strings.Contains(file, "rfc8440") {
+			share(cfg)
+			cfg.AnyoneAllowed = strings.Contains(file, "anyone")
+		}
 	}
 }
 
