@@ -116,13 +116,14 @@ func (c *Courier) Effective(s Subject) Rights {
 
 // File says the same as a dovecot-acl file. owner is whose tree it is, "" where it
 // is nobody's; groupsOf gives the groups that a user is a member of, nil stands for none.
+// The error is ErrFull: groups have what anyone has in lines of their own.
 //
-// Anyone, members of groups, the owner, and users whom no line gives rights have
-// exactly the rights that they had, whatever groups they come into and leave. One thing
-// cannot be said in a dovecot-acl file: that a user has something besides what his
-// groups have, for there his line replaces theirs. So his line has his groups' rights as
-// they are now, or nothing of theirs if groupsOf does not tell; what is taken from his
-// groups is still taken from him as well. Nobody gets more than he had.
+// Whom no line names has exactly the rights that he had, whatever groups he comes into
+// and leaves. One thing cannot be said in a dovecot-acl file: that a user has something
+// besides what his groups have, for there his line replaces theirs. So the line of
+// the owner, and that of a user who is named, has his groups' rights as they are
+// now, or nothing of theirs if groupsOf does not tell; what is taken from the groups of
+// such a user is still taken from him as well. Nobody gets more than he had.
 //
 // The owner has l as always with Postroom, even if Courier would deny it.
 func (c *Courier) File(owner string, groupsOf func(user string) []string) (*File, error) {
@@ -148,7 +149,10 @@ func (c *Courier) File(owner string, groupsOf func(user string) []string) (*File
 	for i := range out {
 		lines[i] = line{text: out[i].text(), end: "\n", entry: &out[i]}
 	}
-	return f, f.replace(lines)
+	if err := f.replace(lines); err != nil {
+		return nil, err
+	}
+	return f, nil
 }
 
 // identifiers gives all that the file speaks of.
