@@ -10,8 +10,8 @@ import (
 // A courierimapacl file has lines "<identifier> <letters>". Its identifiers are
 // "anyone", "anonymous", "owner", "user=x", "group=x" and "administrators", which
 // is group=administrators; "-" before one takes rights away. Its letter c is RFC
-// 4314's k. Of lines with one identifier the last counts; what is none of these
-// matches nobody and is passed over, as Courier does.
+// 4314's k. Of lines with one identifier the last counts, with no rights if they
+// have white space within; other lines of which Courier can make nothing are passed over.
 //
 // Whoever asks has the rights of all lines that concern him, without those that
 // any line takes from him. The owner always has a. The administrators' line has
@@ -40,7 +40,9 @@ func ParseCourier(data []byte) (*Courier, error) {
 		}
 		id, rights, _ := strings.Cut(strings.TrimSuffix(text, "\n"), " ")
 		rights = strings.TrimLeft(rights, " ")
-		if isCourierWord(id) && id != "" && isCourierWord(rights) {
+		if _, repeated := last[id]; !isCourierWord(rights) && repeated {
+			last[id] = ""
+		} else if isCourierWord(rights) && isCourierWord(id) && id != "" {
 			last[id] = rights
 		}
 	}

@@ -38,6 +38,8 @@ func TestCourierEffective(t *testing.T) {
 		{"the last line counts", "anyone l\nanyone r\n", Subject{}, "r"},
 		{"spaces", "anyone   lr\n", Subject{}, "lr"},
 		{"rubbish is passed over", "anyone\tlr\nanyone l r\n\nanyone lr\r\nanyone l\nbob r\nauthenticated w\n\xff s\n", Subject{User: "bob"}, "l"},
+		{"white space among the rights of a line that was there before", "anyone l\n-anyone l\n-anyone l r\nanyone r\n", Subject{}, "r"},
+		{"and nothing else of it", "anyone l\nanyone l r\n", Subject{}, ""},
 		{"administrators always have all", "", Subject{Groups: []string{"administrators"}}, "lrswikxtea"},
 		{"and it is not taken from them by name", "-administrators lr\n-group=administrators a\n", Subject{Groups: []string{"administrators"}}, "lrswikxtea"},
 		{"but it is from anyone", "-anyone lr\n", Subject{Groups: []string{"administrators"}}, "swikxtea"},
