@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// aclTree makes a tree with a folder Work.
-func aclTree(t *testing.T, opt Options) (tree *Tree, dir string) {
+// treeWithWork makes a tree with a folder Work.
+func treeWithWork(t *testing.T, opt Options) (tree *Tree, dir string) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "Maildir")
 	tree = testTree(t, testStore(t, opt), dir)
@@ -32,7 +32,7 @@ func setACL(t testing.TB, tree *Tree, name string, data []byte) {
 func later() time.Time { return time.Now().Add(time.Minute) }
 
 func TestReadACL(t *testing.T) {
-	tree, dir := aclTree(t, Options{Clock: later})
+	tree, dir := treeWithWork(t, Options{Clock: later})
 	work := open(t, tree, "Work")
 	defer work.Close()
 	var known ACLVersion
@@ -80,7 +80,7 @@ func TestReadACL(t *testing.T) {
 
 // A file that was changed just now is read although its stamp is the same.
 func TestReadACLYoung(t *testing.T) {
-	tree, dir := aclTree(t, Options{})
+	tree, dir := treeWithWork(t, Options{})
 	put(t, dir+"/.Work/dovecot-acl", "owner lr\n")
 	future := time.Now().Add(time.Hour) // it stays young, however slow the test is
 	must(t, os.Chtimes(dir+"/.Work/dovecot-acl", future, future))
@@ -96,7 +96,7 @@ func TestReadACLDamaged(t *testing.T) {
 	if notAsRoot(t) { // root may read everything
 		return
 	}
-	tree, dir := aclTree(t, Options{})
+	tree, dir := treeWithWork(t, Options{})
 	path := dir + "/.Work/dovecot-acl"
 	for name, make := range map[string]func() error{
 		"FIFO":      func() error { return syscall.Mkfifo(path, 0o600) },
@@ -127,7 +127,7 @@ func TestReadACLDamaged(t *testing.T) {
 }
 
 func TestEditACL(t *testing.T) {
-	tree, dir := aclTree(t, Options{})
+	tree, dir := treeWithWork(t, Options{})
 	path, list := dir+"/.Work/dovecot-acl", dir+"/dovecot-acl-list"
 	content := func(want string) {
 		t.Helper()
@@ -217,7 +217,7 @@ func inode(t testing.TB, path string) uint64 {
 
 // Changes made at the same time by two stores, as by two processes, are all made.
 func TestEditACLTogether(t *testing.T) {
-	tree, dir := aclTree(t, Options{})
+	tree, dir := treeWithWork(t, Options{})
 	other := testTree(t, testStore(t, Options{}), dir)
 	const each = 25
 	errs := make(chan error)
@@ -243,7 +243,7 @@ func TestEditACLTogether(t *testing.T) {
 // A lock that another program has just made is respected, whatever is in it by now; one that nobody has touched for
 // two minutes is broken, as Dovecot breaks it.
 func TestACLLock(t *testing.T) {
-	tree, dir := aclTree(t, Options{})
+	tree, dir := treeWithWork(t, Options{})
 	path := dir + "/.Work/dovecot-acl"
 	edit := func(ctx context.Context) error {
 		return tree.EditACL(ctx, "Work", func(ACLFile) ([]byte, error) { return []byte("owner lr\n"), nil })
@@ -276,7 +276,7 @@ func TestACLLock(t *testing.T) {
 
 // Who loses his lock to another program does not write over what that one wrote.
 func TestACLLockLost(t *testing.T) {
-	tree, dir := aclTree(t, Options{})
+	tree, dir := treeWithWork(t, Options{})
 	path := dir + "/.Work/dovecot-acl"
 	err := tree.EditACL(t.Context(), "Work", func(ACLFile) ([]byte, error) {
 		must(t, os.Remove(path+".lock"))
@@ -298,7 +298,7 @@ func TestEditACLReadOnly(t *testing.T) {
 	if notAsRoot(t) {
 		return
 	}
-	tree, dir := aclTree(t, Options{})
+	tree, dir := treeWithWork(t, Options{})
 	must(t, os.Chmod(dir+"/.Work", 0o500))
 	defer os.Chmod(dir+"/.Work", 0o700)
 	err := tree.EditACL(t.Context(), "Work", func(ACLFile) ([]byte, error) { return []byte("owner lr\n"), nil })
@@ -340,7 +340,7 @@ func TestEditACLNoSpace(t *testing.T) {
 
 // A directory whose sync failed is synced before a later command that finds nothing to do is answered.
 func TestEditACLFailedSync(t *testing.T) {
-	tree, _ := aclTree(t, Options{})
+	tree, _ := treeWithWork(t, Options{})
 	setACL(t, tree, "Work", []byte("owner l\n"))
 	home, err := tree.openHome(".Work")
 	must(t, err)
@@ -354,7 +354,7 @@ func TestEditACLFailedSync(t *testing.T) {
 
 func TestFolderACLs(t *testing.T) {
 	ctx := t.Context()
-	tree, dir := aclTree(t, Options{})
+	tree, dir := treeWithWork(t, Options{})
 	list := dir + "/dovecot-acl-list"
 	listed := func(what string, want bool) {
 		t.Helper()
@@ -390,7 +390,7 @@ func TestFolderACLs(t *testing.T) {
 
 func TestParent(t *testing.T) {
 	ctx := t.Context()
-	tree, _ := aclTree(t, Options{})
+	tree, _ := treeWithWork(t, Options{})
 	must(t, tree.Create(ctx, "Work/a/b", nil))
 	for name, want := range map[string]string{
 		"Work/a/b/c": "Work/a/b", "Work/a/b": "Work", "Work/a": "Work", "Work/x/y": "Work",
@@ -404,7 +404,7 @@ func TestParent(t *testing.T) {
 
 func TestSeenShared(t *testing.T) {
 	ctx := t.Context()
-	tree, _ := aclTree(t, Options{})
+	tree, _ := treeWithWork(t, Options{})
 	seen := func(name string, want bool) {
 		t.Helper()
 		f := open(t, tree, name)
