@@ -10,8 +10,8 @@ import (
 // A courierimapacl file has lines "<identifier> <letters>". Its identifiers are
 // "anyone", "anonymous", "owner", "user=x", "group=x" and "administrators", which
 // is group=administrators; "-" before one takes rights away. Its letter c is RFC
-// 4314's k. Of lines with one identifier the last counts; what is none of these
-// matches nobody and is passed over, as Courier does.
+// 4314's k. Of lines with one identifier the last counts, with no rights if they
+// have white space within; other lines of which Courier can make nothing are passed over.
 //
 // Whoever asks has the rights of all lines that concern him, without those that
 // any line takes from him. The owner always has a. The administrators' line has
@@ -40,7 +40,9 @@ func ParseCourier(data []byte) (*Courier, error) {
 		}
 		id, rights, _ := strings.Cut(strings.TrimSuffix(text, "\n"), " ")
 		rights = strings.TrimLeft(rights, " ")
-		if isCourierWord(id) && id != "" && isCourierWord(rights) {
+		if _, repeated := last[id]; !isCourierWord(rights) && repeated {
+			last[id] = ""
+		} else if isCourierWord(rights) && isCourierWord(id) && id != "" {
 			last[id] = rights
 		}
 	}
@@ -116,13 +118,14 @@ func (c *Courier) Effective(s Subject) Rights {
 
 // File says the same as a dovecot-acl file. owner is whose tree it is, "" where it
 // is nobody's; groupsOf gives the groups that a user is a member of, nil stands for none.
+// The error is ErrFull: groups have what anyone has in lines of their own.
 //
-// Anyone, members of groups, the owner, and users whom no line gives rights have
-// exactly the rights that they had, whatever groups they come into and leave. One thing
-// cannot be said in a dovecot-acl file: that a user has something besides what his
-// groups have, for there his line replaces theirs. So his line has his groups' rights as
-// they are now, or nothing of theirs if groupsOf does not tell; what is taken from his
-// groups is still taken from him as well. Nobody gets more than he had.
+// Whom no line names has exactly the rights that he had, whatever groups he comes into
+// and leaves. One thing cannot be said in a dovecot-acl file: that a user has something
+// besides what his groups have, for there his line replaces theirs. So the line of
+// the owner, and that of a user who is named, has his groups' rights as they are
+// now, or nothing of theirs if groupsOf does not tell; what is taken from the groups of
+// such a user is still taken from him as well. Nobody gets more than he had.
 //
 // The owner has l as always with Postroom, even if Courier would deny it.
 func (c *Courier) File(owner string, groupsOf func(user string) []string) (*File, error) {
@@ -148,7 +151,10 @@ func (c *Courier) File(owner string, groupsOf func(user string) []string) (*File
 	for i := range out {
 		lines[i] = line{text: out[i].text(), end: "\n", entry: &out[i]}
 	}
-	return f, f.replace(lines)
+	if err := f.replace(lines); err != nil {
+		return nil, err
+	}
+	return f, nil
 }
 
 // identifiers gives all that the file speaks of.

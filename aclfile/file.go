@@ -297,6 +297,14 @@ func (f *File) compile() {
 		f.rules[k].add(i, l.entry)
 	}
 	slices.SortFunc(f.rules, func(a, b rule) int { return a.id.Compare(b.id) })
+	for i := range f.rules {
+		for _, p := range [...]*part{f.rules[i].positive, f.rules[i].negative} {
+			if p != nil {
+				slices.Sort(p.private)
+				p.private = slices.Compact(p.private)
+			}
+		}
+	}
 }
 
 func (r *rule) add(at int, e *Entry) {
@@ -315,7 +323,5 @@ func (r *rule) add(at int, e *Entry) {
 	}
 	(*p).rights |= e.Rights
 	(*p).private = append((*p).private, e.Private...)
-	slices.Sort((*p).private)
-	(*p).private = slices.Compact((*p).private)
 	(*p).lines = append((*p).lines, at)
 }

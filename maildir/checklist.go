@@ -231,7 +231,7 @@ func (c *checker) leftovers(f *Folder) {
 }
 
 func isLeftover(name string) bool {
-	for _, of := range []string{uidlistName, keywordsName, moreKeywordsName, subscriptionsName} {
+	for _, of := range []string{uidlistName, keywordsName, moreKeywordsName, subscriptionsName, aclName} {
 		if name == of+lockSuffix || name == of+".tmp" {
 			return true
 		}

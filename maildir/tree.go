@@ -50,27 +50,36 @@ func (t *Tree) Path() string { return t.path }
 
 // dirs lists the directories of all folders but INBOX.
 func (t *Tree) dirs() ([]string, error) {
+	dirs, err := folderDirs(t.top)
+	return dirs, wrapSys("read", t.path, err)
+}
+
+// folderDirs lists the directories of folders in a tree's root, sorted.
+func folderDirs(top *dir) ([]string, error) {
 	var out []string
-	_, err := t.top.readNames(false, func(name []byte, typ direntType, _ uint64) {
-		if len(name) < 2 || name[0] != '.' || name[1] == '.' {
+	_, err := top.readNames(false, func(name []byte, typ direntType, _ uint64) {
+		if !isFolderDir(view(name)) {
 			return
 		}
 		if typ != direntDir {
 			if typ != direntUnknown {
 				return
 			}
-			if fi, err := t.top.stat(string(name)); err != nil || !fi.IsDir() {
+			if fi, err := top.stat(string(name)); err != nil || !fi.IsDir() {
 				return
 			}
 		}
 		out = append(out, string(name))
 	})
 	if err != nil {
-		return nil, wrapSys("read", t.path, err)
+		return nil, err
 	}
 	slices.Sort(out)
 	return out, nil
 }
+
+// isFolderDir tells whether a directory of that name in a tree's root is a folder.
+func isFolderDir(name string) bool { return len(name) >= 2 && name[0] == '.' && name[1] != '.' }
 
 // listing maps names to directories. A name that two directories could
 // have goes to the one that this tree would make; the other is shown as it stands.

@@ -39,7 +39,10 @@ func (u *User) Create(ctx context.Context, name, specialUse string) error {
 // owner may make mailboxes at the top of his tree, others only below one that lets them; in public trees the ACL of
 // the tree's own directory stands for the top.
 func (u *User) needParent(p *place) (acl []byte, err error) {
-	if p.tree == nil || p.name == "" {
+	switch {
+	case p.name == "" && p.space != personal && p.owner == "":
+		return nil, fmt.Errorf("%q is a namespace: %w", p.full, ErrCannot)
+	case p.tree == nil || p.name == "" && p.space != personal:
 		return nil, p.missing()
 	}
 	parent, ok := p.tree.Parent(p.name)
