@@ -18,7 +18,7 @@ func (c *conn) idle() error {
 	}
 	c.enc.Raw("+ idling").CRLF()
 	if c.sel != nil {
-		if err := c.report(true); err != nil {
+		if err := c.wake(true); err != nil {
 			return err
 		}
 	}

@@ -213,7 +213,7 @@ func (c *conn) attend(err error) {
 		if c.idling == nil {
 			return
 		}
-		if err = c.report(true); err == nil {
+		if err = c.wake(true); err == nil {
 			err = c.enc.Flush()
 		}
 		if err == nil {

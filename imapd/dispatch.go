@@ -118,7 +118,11 @@ func (c *conn) answer(row *command, uid bool, before *selection, tag string, err
 		ans = c.answerFor(row.name, err)
 	}
 	if c.sel != nil && c.sel == before && ans.kind != "BAD" {
-		if err := c.report(!row.numbers || uid); err != nil {
+		tell := c.wake
+		if row.states == isSelected { // run has looked at the rights
+			tell = c.report
+		}
+		if err := tell(!row.numbers || uid); err != nil {
 			if errors.Is(err, errOver) {
 				c.tagged(tag, ans) // after the BYE, as LOGOUT does: the client learns what came of its command
 			}

@@ -37,10 +37,14 @@ func (p permanent) names(keywords []string) string {
 // refreshRights looks at the rights there are now in the selected mailbox. They
 // count at once (RFC 4314 section 5.1.1): what has changed of that which the client
 // was told is told anew, and who may not read the mailbox any more is sent away.
-// It comes before every command on the mailbox and before every report.
+// It comes before every command on the mailbox, and before all that is told of it
+// otherwise.
 func (c *conn) refreshRights() error {
 	sel := c.sel
 	if _, err := sel.mbox.Refresh(); err != nil {
+		if sel.mbox.Gone() {
+			return c.byeGone()
+		}
 		if !errors.Is(err, account.ErrNoRight) {
 			c.log.Error("imap rights cannot be read", "mailbox", sel.name, "error", err)
 		}

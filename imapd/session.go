@@ -74,11 +74,7 @@ func (sel *selection) news(cur *account.Snapshot) news {
 func (c *conn) report(expunge bool) error {
 	sel := c.sel
 	if sel.mbox.Gone() {
-		c.bye("", "Mailbox was deleted, renamed or replaced", "mailbox gone")
-		return errOver
-	}
-	if err := c.refreshRights(); err != nil {
-		return err
+		return c.byeGone()
 	}
 	cur := sel.mbox.Current()
 	if cur == sel.told {
@@ -110,6 +106,19 @@ func (c *conn) report(expunge bool) error {
 		c.tellFlags(cur, i, i+1)
 	}
 	return c.enc.Err()
+}
+
+func (c *conn) byeGone() error {
+	c.bye("", "Mailbox was deleted, renamed or replaced", "mailbox gone")
+	return errOver
+}
+
+// wake is report for when no command has looked at the rights.
+func (c *conn) wake(expunge bool) error {
+	if err := c.refreshRights(); err != nil {
+		return err
+	}
+	return c.report(expunge)
 }
 
 func (c *conn) tellExpunged(n news) {
