@@ -34,6 +34,7 @@ type Tree struct {
 
 	subMu  sync.Mutex // held while subscriptions are written
 	makeMu sync.Mutex // held while folders are made, renamed, deleted
+	seen   seenFile
 }
 
 // Close gives back one OpenTree.
