@@ -193,6 +193,21 @@ func (t *Tree) Exists(name string) bool {
 	return err == nil
 }
 
+// GUID gives what names a folder for ever, as its uid list has it, without opening the folder.
+func (t *Tree) GUID(name string) (string, error) {
+	dirName, err := t.lookup(name)
+	if err != nil {
+		return "", err
+	}
+	home, err := t.openHome(dirName)
+	if err != nil {
+		return "", noFolder(name, wrapSys("open", t.fullPath(dirName), err))
+	}
+	defer home.close()
+	h, err := readUIDListHeader(home)
+	return h.guid, wrapSys("read", t.fullPath(dirName)+"/"+uidlistName, err)
+}
+
 // Create makes a folder. Its UIDVALIDITY is one that no folder of this tree
 // ever had. Missing parents are not made: in Maildir++ they need not exist. acl is what its dovecot-acl
 // holds from the first moment; nil for none. Whose \Seen is follows the nearest parent.

@@ -43,7 +43,7 @@ func (u *User) Select(ctx context.Context, name string, readOnly bool) (*Mailbox
 		m.folder, err = p.tree.Open(ctx, p.name)
 	}
 	if err == nil {
-		if m.seen, err = u.openSeen(&p, m.folder); err != nil {
+		if m.seen, err = u.openSeen(ctx, &p, m.folder); err != nil {
 			m.folder.Close()
 		}
 	}

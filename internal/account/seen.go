@@ -11,7 +11,7 @@ import (
 // has a \Seen of his own, kept in his own tree, unless the folder was told to share it.
 
 // openSeen gives what the user has seen of a folder that does not share \Seen; nil where it is shared.
-func (u *User) openSeen(p *place, f *maildir.Folder) (*maildir.SeenState, error) {
+func (u *User) openSeen(ctx context.Context, p *place, f *maildir.Folder) (*maildir.SeenState, error) {
 	if p.space == personal {
 		return nil, nil
 	}
@@ -19,8 +19,54 @@ func (u *User) openSeen(p *place, f *maildir.Folder) (*maildir.SeenState, error)
 	if err != nil || shared {
 		return nil, err
 	}
+	if _, done := u.service.pruned.LoadOrStore(u.name, true); !done {
+		u.pruneSeen(ctx)
+	}
 	s := f.Snapshot()
 	return u.tree.Seen(maildir.SeenKey{GUID: s.GUID(), UIDValidity: s.UIDValidity(), Hint: p.full})
+}
+
+// pruneSeen forgets what the user has seen of folders that are gone. One that is not where it was seen last may have
+// another name now.
+func (u *User) pruneSeen(ctx context.Context) {
+	var visible map[string]bool // GUIDs of what is shared with the user, read when first wanted
+	err := u.tree.PruneSeen(ctx, func(key maildir.SeenKey) bool {
+		p, err := u.existing(key.Hint)
+		if err == nil {
+			defer p.close()
+			var guid string
+			if guid, err = p.tree.GUID(p.name); guid == key.GUID {
+				return true
+			}
+		}
+		if err != nil && !isMissing(err) {
+			return true // who can tell?
+		}
+		if visible == nil {
+			if visible, err = u.sharedGUIDs(ctx); err != nil {
+				return true
+			}
+		}
+		return visible[key.GUID]
+	})
+	if err != nil {
+		u.service.cfg.Logger.Warn("what was seen in folders that are gone cannot be forgotten", "user", u.name, "error", err)
+	}
+}
+
+// sharedGUIDs gives the GUIDs of other users' and public folders that the user may look up.
+func (u *User) sharedGUIDs(ctx context.Context) (map[string]bool, error) {
+	entries, err := u.shared(ctx, nil)
+	guids := make(map[string]bool)
+	for _, e := range entries {
+		if p, err := u.existing(e.Name); err == nil {
+			if guid, err := p.tree.GUID(p.name); err == nil {
+				guids[guid] = true
+			}
+			p.close()
+		}
+	}
+	return guids, err
 }
 
 // SharedSeen tells whether all who read a mailbox share \Seen. Asked by who may look it up.
@@ -110,7 +156,7 @@ func (d *destination) markSeen(ctx context.Context, uids []uint32) {
 	if len(uids) == 0 {
 		return
 	}
-	seen, err := d.user.openSeen(&d.place, d.folder)
+	seen, err := d.user.openSeen(ctx, &d.place, d.folder)
 	if err == nil && seen != nil {
 		defer seen.Close()
 		_, err = seen.Store(ctx, d.folder, slices.Sorted(slices.Values(uids)), Change{Op: StoreAdd, Flags: Seen})
