@@ -32,6 +32,11 @@ type Change struct {
 	Flags          Flags // system flags
 	Keywords       []string
 	UnchangedSince *uint64 // nil: unconditional (RFC 7162 section 3.1.3)
+
+	// What stays as it is whatever the rest says, also in a replacement: somebody may have the right to change
+	// some flags only (RFC 4314 section 4). The zero value lets everything be changed.
+	Keep         Flags // system flags
+	KeepKeywords bool  // all keywords; none of Keywords is made known to the folder
 }
 
 // StoreResult tells what became of the UIDs that were not simply changed.
@@ -45,6 +50,9 @@ type StoreResult struct {
 // error comes stays done and is in the folder's snapshot.
 func (f *Folder) Store(ctx context.Context, uids []uint32, ch Change) (StoreResult, error) {
 	var res StoreResult
+	if ch.KeepKeywords {
+		ch.Keywords = nil
+	}
 	err := f.inSlices(ctx, uids, f.changedBy(uids, ch), func(part []uint32) error {
 		mode := wordsAll
 		if ch.Op == StoreRemove {
@@ -211,19 +219,26 @@ func (f *Folder) storeSliceLocked(ctx context.Context, uids []uint32, ch Change,
 // apply gives the flags after the change.
 func (ch *Change) apply(now, letters Flags) Flags {
 	now &^= flagNew
-	set := ch.Flags&System | letters
+	kept := ch.Keep & System
+	if ch.KeepKeywords {
+		kept |= allLetters
+	}
+	set := (ch.Flags&System | letters) &^ kept
 	switch ch.Op {
 	case StoreAdd:
 		return now | set
 	case StoreRemove:
 		return now &^ set
 	}
-	return set
+	return set | now&kept
 }
 
 // applyMore gives the keywords without a letter after the change, where they are others than now. One that
 // has got a letter since goes from among them when it is named.
 func (ch *Change) applyMore(now, more []string) (next []string, other bool) {
+	if ch.KeepKeywords {
+		return now, false
+	}
 	if len(now) == 0 {
 		return more, len(more) > 0 && ch.Op != StoreRemove
 	}

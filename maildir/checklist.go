@@ -231,7 +231,7 @@ func (c *checker) leftovers(f *Folder) {
 }
 
 func isLeftover(name string) bool {
-	for _, of := range []string{uidlistName, keywordsName, moreKeywordsName, subscriptionsName, aclName} {
+	for _, of := range []string{uidlistName, keywordsName, moreKeywordsName, subscriptionsName, aclName, seenName} {
 		if name == of+lockSuffix || name == of+".tmp" {
 			return true
 		}

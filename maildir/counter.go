@@ -161,6 +161,31 @@ func (f *Folder) allotLocked(n int) (before uint64) {
 	return before
 }
 
+// DrawModSeq gives a MODSEQ above all that were told of the folder, for something that is not kept in it: what one reader
+// has seen. No message changes, and who has asked for changes is not woken; the newest snapshot has it as its HIGHESTMODSEQ, or a
+// higher one, when this returns.
+func (f *Folder) DrawModSeq(ctx context.Context) (uint64, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.gone {
+		return 0, ErrGone
+	}
+	drawn := f.allotLocked(1) + 1
+	f.catchUpLocked(ctx)
+	if err := f.raiseMarkLocked(ctx); err != nil {
+		return 0, err // nobody may be told a number above the mark
+	}
+	if quiet := *f.Snapshot(); quiet.modSeq < f.modSeq {
+		next := f.freezeLocked()
+		if quiet.modSeq = next.modSeq; quiet.same(next) {
+			f.snap.Store(next)
+			return drawn, nil
+		}
+	}
+	f.publishLocked()
+	return drawn, nil
+}
+
 // markOnDisk is the mark in the uid list as it stands now: another process may have raised it.
 func (f *Folder) markOnDisk() uint64 {
 	h, err := readUIDListHeader(f.home)

@@ -47,7 +47,7 @@ func (rd *Reading) Seek(s *Snapshot, i int) {
 	if rd.batch.full() {
 		rd.folder.cache.append(&rd.batch, rd.folder.Snapshot())
 	}
-	rd.snap = s
+	rd.snap = s.base()
 	rd.c, rd.r = s.at(i)
 	rd.uid = rd.c.recs[rd.r].uid
 }

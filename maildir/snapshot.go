@@ -21,6 +21,8 @@ type Snapshot struct {
 	guid                 string
 	sticky, writable     bool
 	gone                 bool // the folder is no longer there under its name
+
+	overlay *overlay // of one reader: see WithSeen; nil in what a Folder gives
 }
 
 // same tells whether two states of a folder are one: chunks that nothing has
@@ -74,10 +76,22 @@ func (s *Snapshot) at(i int) (*records, int) {
 func (s *Snapshot) UID(i int) uint32 { c, r := s.at(i); return c.recs[r].uid }
 
 // ModSeq of message i.
-func (s *Snapshot) ModSeq(i int) uint64 { c, r := s.at(i); return c.recs[r].modSeq }
+func (s *Snapshot) ModSeq(i int) uint64 {
+	c, r := s.at(i)
+	if s.overlay != nil {
+		return s.overlay.modSeq(&c.recs[r])
+	}
+	return c.recs[r].modSeq
+}
 
 // Flags are the system flags of message i.
-func (s *Snapshot) Flags(i int) Flags { c, r := s.at(i); return c.recs[r].flags & System }
+func (s *Snapshot) Flags(i int) Flags {
+	c, r := s.at(i)
+	if s.overlay != nil {
+		return s.overlay.view.Flags(c.recs[r].uid, c.recs[r].flags&System)
+	}
+	return c.recs[r].flags & System
+}
 
 // InNew tells whether message i still lies in new/.
 func (s *Snapshot) InNew(i int) bool { c, r := s.at(i); return c.recs[r].flags&flagNew != 0 }
@@ -153,9 +167,13 @@ func (s *Snapshot) AllKeywords() []string {
 func (s *Snapshot) AppendFlags(dst []byte, i int) []byte {
 	c, r := s.at(i)
 	rec := &c.recs[r]
+	flags := rec.flags
+	if s.overlay != nil {
+		flags = s.overlay.view.Flags(rec.uid, flags)
+	}
 	start := len(dst)
 	for _, l := range systemLetters {
-		if rec.flags&l.flag != 0 {
+		if flags&l.flag != 0 {
 			dst = appendWord(dst, start, l.name)
 		}
 	}
@@ -185,6 +203,9 @@ func appendWord(dst []byte, start int, w string) []byte {
 
 // Unseen counts messages without \Seen.
 func (s *Snapshot) Unseen() int {
+	if s.overlay != nil {
+		return s.overlay.countUnseen()
+	}
 	n := 0
 	for _, c := range s.chunks {
 		n += int(c.unseen)
@@ -228,6 +249,9 @@ func (s *Snapshot) NewUIDs() []uint32 {
 
 // FirstUnseen gives the index of the first message without \Seen, or -1.
 func (s *Snapshot) FirstUnseen() int {
+	if s.overlay != nil {
+		return s.overlay.firstUnseen()
+	}
 	for ci, c := range s.chunks {
 		if c.unseen == 0 {
 			continue
@@ -243,14 +267,15 @@ func (s *Snapshot) FirstUnseen() int {
 
 // Diff tells what happened between s and newer, a later snapshot of the same
 // folder: expunged gets the indices in s, ascending, of messages that are gone;
-// changed the indices in newer of messages in both whose flags changed.
-// Messages whose UID is at least s.UIDNext() are new. Either may be nil. Chunks
+// changed the indices in newer of messages in both whose flags changed, for the reader
+// if they are one's. Messages whose UID is at least s.UIDNext() are new. Either may be nil. Chunks
 // that both share are passed over.
 func (s *Snapshot) Diff(newer *Snapshot, expunged func(i int, uid uint32), changed func(i int)) {
 	var a, b cursor
 	a.s, b.s = s, newer
+	seen := s.seenOtherwise(newer)
 	for a.valid() {
-		if a.r == 0 && b.r == 0 && b.valid() && a.s.chunks[a.c] == b.s.chunks[b.c] {
+		if a.r == 0 && b.r == 0 && b.valid() && a.s.chunks[a.c] == b.s.chunks[b.c] && !seen.meets(a.s.chunks[a.c]) {
 			a.nextChunk()
 			b.nextChunk()
 			continue
@@ -266,7 +291,7 @@ func (s *Snapshot) Diff(newer *Snapshot, expunged func(i int, uid uint32), chang
 			a.next()
 			continue
 		}
-		if changed != nil && b.rec().modSeq != ra.modSeq {
+		if rb := b.rec(); changed != nil && (rb.modSeq != ra.modSeq || seen.contains(ra.uid) && s.showsOtherwise(newer, ra, rb)) {
 			changed(b.i)
 		}
 		a.next()

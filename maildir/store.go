@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -135,7 +137,7 @@ func (s *Store) Close() {
 }
 
 // tidy looks at folders every PollInterval: polls those without events, sees whether a folder
-// was replaced, and unloads what nobody has used for long.
+// was replaced, and unloads what nobody has used for long. What readers have seen is looked at, too.
 func (s *Store) tidy() {
 	tick := time.NewTicker(s.opt.PollInterval)
 	defer tick.Stop()
@@ -155,7 +157,11 @@ func (s *Store) tidy() {
 				used = append(used, f)
 			}
 		}
+		trees := slices.Collect(maps.Values(s.trees))
 		s.mu.Unlock()
+		for _, t := range trees {
+			t.seen.look()
+		}
 		for _, f := range used {
 			f.queue.pokePoll()
 		}
@@ -231,6 +237,7 @@ func (s *Store) OpenTree(path string, opt TreeOptions) (*Tree, error) {
 		return t, nil
 	}
 	t := &Tree{store: s, path: path, top: top, sep: opt.Separator, refs: 1, folders: make(map[string]*Folder)}
+	t.seen.tree = t
 	s.trees[top.id] = t
 	return t, nil
 }

@@ -34,6 +34,7 @@ type Tree struct {
 
 	subMu  sync.Mutex // held while subscriptions are written
 	makeMu sync.Mutex // held while folders are made, renamed, deleted
+	seen   seenFile
 }
 
 // Close gives back one OpenTree.
@@ -190,6 +191,21 @@ func (t *Tree) lookup(name string) (string, error) {
 func (t *Tree) Exists(name string) bool {
 	_, err := t.lookup(name)
 	return err == nil
+}
+
+// GUID gives what names a folder for ever, as its uid list has it, without opening the folder.
+func (t *Tree) GUID(name string) (string, error) {
+	dirName, err := t.lookup(name)
+	if err != nil {
+		return "", err
+	}
+	home, err := t.openHome(dirName)
+	if err != nil {
+		return "", noFolder(name, wrapSys("open", t.fullPath(dirName), err))
+	}
+	defer home.close()
+	h, err := readUIDListHeader(home)
+	return h.guid, wrapSys("read", t.fullPath(dirName)+"/"+uidlistName, err)
 }
 
 // Create makes a folder. Its UIDVALIDITY is one that no folder of this tree

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"postroom/maildir"
@@ -115,6 +116,7 @@ type Service struct {
 	acls   aclCache
 	grants *grants
 	pokes  pokes
+	pruned sync.Map // names of users whose postroom-seen was looked through
 }
 
 // New starts a service; Close ends it.

@@ -50,6 +50,7 @@ type AppendOptions struct {
 type Appender struct {
 	dest     *destination // nil after Commit or Abort
 	delivery *maildir.Delivery
+	seen     bool // the user's own \Seen, which is not the file's
 }
 
 // Append begins to store a message, for who may insert; nothing is in the mailbox before Commit. It gets those of
@@ -63,12 +64,21 @@ func (u *User) Append(ctx context.Context, name string, opt AppendOptions) (*App
 	if !dest.rights.Has(WriteFlags) {
 		opt.Keywords = nil
 	}
+	own, err := dest.ownSeen()
+	if err != nil {
+		dest.close()
+		return nil, err
+	}
+	seen := own && opt.Flags&Seen != 0
+	if own {
+		opt.Flags &^= Seen
+	}
 	d, err := dest.folder.NewDelivery(maildir.DeliveryOptions{Flags: opt.Flags, Keywords: opt.Keywords, Date: opt.Date})
 	if err != nil {
 		dest.close()
 		return nil, err
 	}
-	return &Appender{dest: dest, delivery: d}, nil
+	return &Appender{dest: dest, delivery: d, seen: seen}, nil
 }
 
 // Write implements io.Writer.
@@ -101,6 +111,15 @@ func Commit(ctx context.Context, as ...*Appender) (uidValidity uint32, uids []ui
 	have, err := dest.user.need(&dest.place, Insert)
 	if err == nil {
 		uidValidity, uids, err = maildir.CommitDeliveries(ctx, ds...)
+	}
+	if err == nil {
+		var seen []uint32
+		for i, a := range as {
+			if a.seen {
+				seen = append(seen, uids[i])
+			}
+		}
+		dest.markSeen(ctx, seen)
 	}
 	switch {
 	case errors.Is(err, ErrGone):

@@ -26,6 +26,7 @@ type Mailbox struct {
 	user     *User
 	place    place
 	folder   *maildir.Folder
+	seen     *maildir.SeenState // nil: \\Seen is shared
 	examined bool
 	rights   Rights                        // as last seen
 	pop3     map[uint32]maildir.POP3Fields // read when first asked for
@@ -41,6 +42,11 @@ func (u *User) Select(ctx context.Context, name string, readOnly bool) (*Mailbox
 	if m.rights, err = u.need(&p, Read); err == nil {
 		m.folder, err = p.tree.Open(ctx, p.name)
 	}
+	if err == nil {
+		if m.seen, err = u.openSeen(ctx, &p, m.folder); err != nil {
+			m.folder.Close()
+		}
+	}
 	if err != nil {
 		p.close()
 		return nil, err
@@ -53,6 +59,9 @@ func (m *Mailbox) Name() string { return m.place.full }
 
 // Close ends the session's use of the mailbox.
 func (m *Mailbox) Close() {
+	if m.seen != nil {
+		m.seen.Close()
+	}
 	m.folder.Close()
 	m.place.close()
 }
@@ -88,7 +97,12 @@ func (m *Mailbox) changeable() error {
 func (m *Mailbox) Examined() bool { return m.changeable() != nil }
 
 // sharedFlags are the rights to change what other users see.
-func (m *Mailbox) sharedFlags() Rights { return WriteSeen | WriteFlags | DeleteMessage }
+func (m *Mailbox) sharedFlags() Rights {
+	if m.seen != nil {
+		return WriteFlags | DeleteMessage
+	}
+	return WriteSeen | WriteFlags | DeleteMessage
+}
 
 // ReadOnly tells whether this session cannot change what others see of the mailbox: the READ-ONLY
 // of RFC 4314 section 5.2.
@@ -114,11 +128,26 @@ func (m *Mailbox) refused(have, want Rights) error {
 }
 
 // Current is the newest snapshot; it costs nothing.
-func (m *Mailbox) Current() *Snapshot { return m.folder.Snapshot() }
+func (m *Mailbox) Current() *Snapshot { return m.seenBy(m.folder.Snapshot()) }
+
+// seenBy gives a snapshot of the folder as this reader sees it.
+func (m *Mailbox) seenBy(s *Snapshot) *Snapshot {
+	if m.seen != nil {
+		return m.seen.Over(s)
+	}
+	return s
+}
 
 // Sync gives a snapshot that holds what other programs did before the call.
 // ErrGone when the mailbox was deleted, renamed or replaced.
-func (m *Mailbox) Sync(ctx context.Context) (*Snapshot, error) { return m.folder.Sync(ctx) }
+func (m *Mailbox) Sync(ctx context.Context) (*Snapshot, error) {
+	s, err := m.folder.Sync(ctx)
+	if err != nil || m.seen == nil {
+		return s, err
+	}
+	m.seen.Sync()
+	return m.seenBy(s), nil
+}
 
 // Notify calls tell after each new snapshot, when the rights may have changed, and when the mailbox is gone. tell is
 // called by other goroutines, and must not wait nor call the mailbox. stop ends
@@ -126,9 +155,14 @@ func (m *Mailbox) Sync(ctx context.Context) (*Snapshot, error) { return m.folder
 func (m *Mailbox) Notify(tell func()) (stop func()) {
 	stopFolder := m.folder.OnChange(tell)
 	stopRights := m.user.service.pokes.add(m.place.tree.Path(), tell)
+	stopSeen := func() {}
+	if m.seen != nil {
+		stopSeen = m.seen.OnChange(tell)
+	}
 	return func() {
 		stopFolder()
 		stopRights()
+		stopSeen()
 	}
 }
 
@@ -188,7 +222,7 @@ func (m *Mailbox) Store(ctx context.Context, uids []uint32, c Change) (StoreResu
 	if err != nil {
 		return StoreResult{Snapshot: m.Current()}, err
 	}
-	return m.folder.Store(ctx, uids, c)
+	return m.store(ctx, uids, c)
 }
 
 // permitted limits a change to what the rights let change.
@@ -203,6 +237,8 @@ func (m *Mailbox) permitted(c Change) (Change, error) {
 	if !some && (wanted || c.Op == StoreReplace) {
 		return c, fmt.Errorf("%q: %w: it wants one of stw", m.place.full, ErrNoRight)
 	}
+	c.Keep |= ^may
+	c.KeepKeywords = c.KeepKeywords || !keywords
 	return c, nil
 }
 
@@ -254,7 +290,8 @@ func (m *Mailbox) Expunge(ctx context.Context, uids []uint32) (*Snapshot, error)
 			}
 		}
 	}
-	return m.folder.Expunge(ctx, uids, true)
+	s, err := m.folder.Expunge(ctx, uids, true)
+	return m.seenBy(s), err
 }
 
 // MayRemove tells whether Remove would be allowed now.
