@@ -28,7 +28,7 @@ var aclMessages = []aclPoint{
 		bob := w.shared("").as("bob")
 		const others = `\Answered \Flagged`
 		for rights, want := range map[string][2]string{
-			"lr": {"", "READ-ONLY"}, "lrkxap": {"", "READ-ONLY"}, "lri": {"", "READ-WRITE"}, "lre": {"", "READ-WRITE"},
+			"lr": {"", "READ-ONLY"}, "lrs": {`\Seen`, "READ-ONLY"}, "lrkxap": {"", "READ-ONLY"}, "lri": {"", "READ-WRITE"}, "lre": {"", "READ-WRITE"},
 			"lrt": {`\Deleted`, "READ-WRITE"}, "lrw": {others + ` \Draft \*`, "READ-WRITE"}, "lrit": {`\Deleted`, "READ-WRITE"},
 			"lrset": {`\Deleted \Seen`, "READ-WRITE"}, "lrswte": {others + ` \Deleted \Seen \Draft \*`, "READ-WRITE"},
 		} {
@@ -63,14 +63,15 @@ var aclMessages = []aclPoint{
 		for _, command := range []string{`STORE 2 +FLAGS (\Seen)`, `STORE 2 +FLAGS (\Deleted \Seen)`, `STORE 1 -FLAGS (\Deleted)`, `UID STORE 2 +FLAGS.SILENT (\Deleted)`} {
 			bob.expect(command, noRight)
 		}
-		bob.expect(`STORE 1 FLAGS (\Flagged new)`, "* FLAGS ...", `* OK [PERMANENTFLAGS (\Answered \Flagged \Draft ...`, `* 1 FETCH (FLAGS (\Flagged \Seen \Deleted new))`, "OK STORE completed")
-		bob.expect(`STORE 1 +FLAGS (\Draft \Deleted)`, `* 1 FETCH (FLAGS (\Draft \Flagged \Seen \Deleted new))`, "OK STORE completed")
-		bob.expect(`STORE 1 -FLAGS.SILENT (\Draft \Deleted)`, `* 1 FETCH (FLAGS (\Flagged \Seen \Deleted new))`, "OK STORE completed")
+		// Alice's \Seen is hers, and stays; to bob the message is new.
+		bob.expect(`STORE 1 FLAGS (\Flagged new)`, "* FLAGS ...", `* OK [PERMANENTFLAGS (\Answered \Flagged \Draft ...`, `* 1 FETCH (FLAGS (\Flagged \Deleted new))`, "OK STORE completed")
+		bob.expect(`STORE 1 +FLAGS (\Draft \Deleted)`, `* 1 FETCH (FLAGS (\Draft \Flagged \Deleted new))`, "OK STORE completed")
+		bob.expect(`STORE 1 -FLAGS.SILENT (\Draft \Deleted)`, `* 1 FETCH (FLAGS (\Flagged \Deleted new))`, "OK STORE completed")
 		w.grant("lrt")
 		bob.do("NOOP")
 		bob.expect(`STORE 1 FLAGS (\Answered)`, noRight)
 		bob.expect(`STORE 1 +FLAGS (new \Draft)`, noRight)
-		bob.expect(`STORE 1 FLAGS ()`, `* 1 FETCH (FLAGS (\Flagged \Seen new))`, "OK STORE completed")
+		bob.expect(`STORE 1 FLAGS ()`, `* 1 FETCH (FLAGS (\Flagged new))`, "OK STORE completed")
 		w.grant("lrs")
 		bob.do("NOOP")
 		bob.expect(`STORE 1 FLAGS (\Answered)`, noRight)
@@ -92,7 +93,7 @@ var aclMessages = []aclPoint{
 		alice.do("SELECT Shared")
 		n := 3
 		for _, step := range []struct{ rights, flags string }{
-			{"i", ""}, {"lri", ""}, {"lrit", `\Deleted`}, {"lris", `\Seen`}, {"lriw", `\Flagged own`}, {"lriswt", `\Flagged \Seen \Deleted own`},
+			{"i", ""}, {"lri", ""}, {"lrit", `\Deleted`}, {"lris", ""}, {"lriw", `\Flagged own`}, {"lriswt", `\Flagged \Deleted own`},
 		} {
 			w.grant(step.rights)
 			for _, command := range []string{"COPY 1 " + theirs, "APPEND " + theirs + ` (\Seen \Deleted \Flagged own) {1+}` + "\r\nx"} {
@@ -106,6 +107,8 @@ var aclMessages = []aclPoint{
 				}
 			}
 		}
+		bob.do("SELECT " + theirs) // \Seen of what he may mark as seen is his own
+		bob.expect("SEARCH SEEN", "* SEARCH 10 11 14 15", "OK SEARCH completed")
 	}},
 	{"42,43,45", func(t *testing.T, w *sharing) {
 		bob := w.shared("lrstwi").as("bob")
@@ -142,6 +145,28 @@ var aclMessages = []aclPoint{
 		bob.expect("STATUS Mine (MESSAGES)", "* STATUS Mine (MESSAGES 1)", "OK STATUS completed")
 		w.grant("li")
 		bob.expect("MOVE 1 "+theirs, "* 1 EXPUNGE", "OK MOVE completed")
+	}},
+	{"60", func(t *testing.T, w *sharing) {
+		alice, bob := w.shared("lrs").as("alice"), w.as("bob")
+		alice.do("SETACL Shared carol lr")
+		carol := w.as("carol")
+		for _, c := range []*client{alice, bob, carol} {
+			name := theirs
+			if c == alice {
+				name = hers
+			}
+			c.do("SELECT " + name)
+		}
+		bob.expect(`STORE 1:2 +FLAGS.SILENT (\Seen)`, "OK STORE completed")
+		alice.expect(`STORE 3 +FLAGS.SILENT (\Seen \Flagged)`, "OK STORE completed")
+		carol.expect(`STORE 1 +FLAGS (\Seen)`, `* 3 FETCH (FLAGS (\Flagged))`, noRight)
+		bob.expect("UNSELECT", "OK Unselected")
+		bob.expect("STATUS "+theirs+" (UNSEEN)", "* STATUS "+theirs+" (UNSEEN 1)", "OK STATUS completed")
+		carol.expect("STATUS "+theirs+" (UNSEEN)", "* STATUS "+theirs+" (UNSEEN 3)", "OK STATUS completed")
+		alice.expect("STATUS Shared (UNSEEN)", "* STATUS Shared (UNSEEN 2)", "OK STATUS completed")
+		bob.do("SELECT " + theirs)
+		bob.expect("SEARCH UNSEEN", "* SEARCH 3", "OK SEARCH completed")
+		alice.expect("SEARCH UNSEEN", "* SEARCH 1 2", "OK SEARCH completed")
 	}},
 	{"46", func(t *testing.T, w *sharing) {
 		bob := w.shared("li").as("bob")
@@ -219,7 +244,7 @@ var aclLive = []aclPoint{
 		bob := w.shared("lrs").as("bob")
 		bob.do("SELECT " + theirs)
 		w.grant("lrsw")
-		bob.expect("FETCH 1 (UID)", allFlags, `* OK [PERMANENTFLAGS (\Answered \Flagged \Seen \Draft \*)] ...`, "* 1 FETCH (UID 1)", "OK FETCH completed")
+		bob.expect("FETCH 1 (UID)", allFlags, `* OK [PERMANENTFLAGS (\Answered \Flagged \Seen \Draft \*)] ...`, "* OK [READ-WRITE] Rights have changed", "* 1 FETCH (UID 1)", "OK FETCH completed")
 		bob.expect("FETCH 1 (UID)", "* 1 FETCH (UID 1)", "OK FETCH completed")
 		w.grant("lr")
 		bob.expect("NOOP", allFlags, "* OK [PERMANENTFLAGS ()] ...", "* OK [READ-ONLY] Rights have changed", "OK NOOP completed")
