@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// who are the names that generated files speak of, and the subjects that they
-// are evaluated for. alice is the owner.
+// The names that generated files speak of, and the subjects that they are
+// evaluated for. alice is the owner, if the subject says so.
 var (
 	someUsers  = []string{"alice", "bob", "carol", "d e", "Bob", `q"\'`}
 	someGroups = []string{"staff", "sales", "the board", "bob"}
