@@ -252,7 +252,7 @@ func insert(lines []line, e *Entry) []line {
 			at--
 		}
 	}
-	if at > 0 && lines[at-1].end == "" {
+	if at > 0 && !strings.HasSuffix(lines[at-1].end, "\n") {
 		lines[at-1].end = l.end
 	}
 	return slices.Insert(lines, at, l)
