@@ -17,9 +17,11 @@ import (
 // any line takes from him. The owner always has a. The administrators' line has
 // all rights that Courier knows, and nothing is taken from it by name.
 
-const (
-	courierAdministrators = "administrators"
-	courierRights         = All &^ Post // those that Courier knows
+const courierRights = All &^ Post // those that Courier knows
+
+var (
+	courierAnyone         = Identifier{Kind: Anyone}
+	courierAdministrators = Identifier{Group, "administrators"}
 )
 
 // Courier is a courierimapacl file.
@@ -59,9 +61,8 @@ func ParseCourier(data []byte) (*Courier, error) {
 			c.given[id] |= courierLetters(rights)
 		}
 	}
-	administrators := Identifier{Group, courierAdministrators}
-	c.given[administrators] |= courierRights
-	delete(c.taken, administrators)
+	c.given[courierAdministrators] |= courierRights
+	delete(c.taken, courierAdministrators)
 	return c, nil
 }
 
@@ -71,8 +72,8 @@ func isCourierWord(s string) bool {
 }
 
 func courierIdentifier(s string) (Identifier, bool) {
-	if s == courierAdministrators {
-		return Identifier{Group, courierAdministrators}, true
+	if s == courierAdministrators.Name {
+		return courierAdministrators, true
 	}
 	id, err := ParseIdentifier(s)
 	return id, err == nil && id.Kind != Authenticated && id.Kind != GroupOverride
@@ -169,42 +170,36 @@ func (c *Courier) identifiers() []Identifier {
 func (c *Courier) shared(id Identifier) []Entry {
 	var given, taken Rights
 	if id.Kind != Anyone {
-		given, taken = c.given[Identifier{Kind: Anyone}], c.taken[Identifier{Kind: Anyone}]
+		given, taken = c.given[courierAnyone], c.taken[courierAnyone]
 	}
-	return both(id, given, c.given[id], taken, c.taken[id])
+	return append(beyond(given, id, false, c.given[id]), beyond(taken, id, true, c.taken[id])...)
 }
 
-// both gives the entries for what is given and taken beyond what is so already.
-func both(id Identifier, given, more, taken, moreTaken Rights) []Entry {
-	var out []Entry
-	if !given.Has(more) {
-		out = append(out, Entry{Identifier: id, Rights: given | more})
+// beyond gives an entry for rights and those that are there already, unless it would add nothing.
+func beyond(already Rights, id Identifier, negative bool, rights Rights) []Entry {
+	if already.Has(rights) {
+		return nil
 	}
-	if !taken.Has(moreTaken) {
-		out = append(out, Entry{Identifier: id, Negative: true, Rights: taken | moreTaken})
-	}
-	return out
+	return []Entry{{Identifier: id, Negative: negative, Rights: already | rights}}
 }
 
 // user gives the entries of a user. One that takes rights away would replace those
 // of his groups that do. So what is taken from him is rather left out of what he is
 // given, unless he is given nothing of his own and loses all that any group loses.
 func (c *Courier) user(id Identifier, groupsOf func(string) []string) []Entry {
-	anyone := Identifier{Kind: Anyone}
-	given, taken := c.given[anyone], c.taken[anyone]
+	given, taken := c.given[courierAnyone], c.taken[courierAnyone]
 	fromGroups := Rights(0)
 	for group, r := range c.taken {
 		if group.Kind == Group {
 			fromGroups |= r
 		}
 	}
-	nothingNew := given.Has(c.given[id]) && taken.Has(c.taken[id])
-	if nothingNew || given.Has(c.given[id]) && (taken|c.taken[id]).Has(fromGroups) {
-		return both(id, 0, 0, taken, c.taken[id])
+	replacesNothing := taken.Has(c.taken[id]) || (taken | c.taken[id]).Has(fromGroups)
+	if given.Has(c.given[id]) && replacesNothing {
+		return beyond(taken, id, true, c.taken[id])
 	}
-	all := given | c.given[id]
 	for _, name := range groupsOf(id.Name) {
-		all |= c.given[Identifier{Group, name}]
+		given |= c.given[Identifier{Group, name}]
 	}
-	return []Entry{{Identifier: id, Rights: all &^ c.taken[id]}}
+	return []Entry{{Identifier: id, Rights: (given | c.given[id]) &^ c.taken[id]}}
 }

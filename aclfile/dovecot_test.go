@@ -127,6 +127,9 @@ func unlikeDovecot(f *File, s Subject, answer string) string {
 		always = OwnerAlways
 	}
 	want := f.Effective(s, 0)
+	if answer == `""` {
+		answer = "" // he has private rights alone
+	}
 	// Dovecot tells nobody that he has p alone.
 	if s.Owner && answer == "" || want == Post {
 		want &^= Post
@@ -245,7 +248,7 @@ func startDovecot(t *testing.T, dir, own string, s Subject) *dovecot {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	_ = out.(interface{ SetReadDeadline(time.Time) error }).SetReadDeadline(time.Now().Add(time.Minute))
+	_ = out.(interface{ SetReadDeadline(time.Time) error }).SetReadDeadline(time.Now().Add(5 * time.Minute))
 	d := &dovecot{in: in, out: bufio.NewReader(out)}
 	if l, err := d.out.ReadString('\n'); err != nil {
 		log, _ := os.ReadFile(filepath.Join(dir, "log"))

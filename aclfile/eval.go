@@ -52,23 +52,23 @@ func (v *verdict) rights() Rights { return v.given&^v.taken | v.always }
 
 // evaluate applies the rules of the package's comment.
 func (f *File) evaluate(s *Subject, defaults Rights) (v verdict) {
-	if s.Owner && !s.Anonymous {
+	owner := s.Owner && !s.Anonymous
+	if owner {
 		v.given, v.always = All, OwnerAlways
 	}
 	if f.broken != nil {
 		return v
 	}
-	concerned := v.always != 0
 	var last *rule
 	for i := range f.rules {
 		r := &f.rules[i]
-		if v.always != 0 && r.id.Kind < Owner || !s.in(r.id) {
+		if owner && r.id.Kind < Owner || !s.in(r.id) {
 			continue
 		}
 		v.apply(r, last != nil && last.id.Kind == r.id.Kind)
-		last, concerned = r, true
+		last = r
 	}
-	if !concerned {
+	if last == nil && !owner {
 		v.given = defaults
 	}
 	return v
@@ -82,8 +82,9 @@ func (v *verdict) apply(r *rule, add bool) {
 			v.given = 0
 			clear(v.gave[:])
 		}
-		v.given |= r.positive.rights
-		(r.positive.rights &^ (before & mask(add))).each(func(x Rights) { v.gave[x.index()] = r })
+		more := r.positive.rights &^ v.given
+		v.given |= more
+		more.each(func(x Rights) { v.gave[x.index()] = r })
 		(before &^ v.given).each(func(x Rights) { v.lost[x.index()] = r })
 	}
 	if r.negative != nil {
@@ -93,13 +94,6 @@ func (v *verdict) apply(r *rule, add bool) {
 		v.taken |= r.negative.rights
 		r.negative.rights.each(func(x Rights) { v.took[x.index()] = r })
 	}
-}
-
-func mask(all bool) Rights {
-	if all {
-		return All
-	}
-	return 0
 }
 
 // Cause is why somebody has a right or has it not.

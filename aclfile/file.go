@@ -1,7 +1,6 @@
 package aclfile
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -200,7 +199,7 @@ func (f *File) find(id Identifier, negative bool) (lines []line, at int, err err
 // unite makes one line of all that have the same sign, where the first of them
 // stands, and writes down what repeated lines say of the other sign.
 func (r *rule) unite(lines []line) []line {
-	var superfluous []int
+	superfluous := make(map[int]bool)
 	var unwritten *Entry
 	for _, e := range r.entries() {
 		at := r.part(e.Negative).lines
@@ -209,17 +208,21 @@ func (r *rule) unite(lines []line) []line {
 			unwritten = &e
 		case len(at) > 1:
 			lines[at[0]].text, lines[at[0]].entry = e.text(), &e
-			superfluous = append(superfluous, at[1:]...)
+			for _, i := range at[1:] {
+				superfluous[i] = true
+			}
 		}
 	}
-	slices.Sort(superfluous)
-	for _, i := range slices.Backward(superfluous) {
-		lines = slices.Delete(lines, i, i+1)
+	kept := lines[:0]
+	for i, l := range lines {
+		if !superfluous[i] {
+			kept = append(kept, l)
+		}
 	}
 	if unwritten != nil {
-		lines = insert(lines, unwritten)
+		kept = insert(kept, unwritten)
 	}
-	return lines
+	return kept
 }
 
 // insert puts a new entry behind the last one that comes before it by Compare,
@@ -249,7 +252,7 @@ func insert(lines []line, e *Entry) []line {
 			at--
 		}
 	}
-	if at > 0 && lines[at-1].end == "" {
+	if at > 0 && !strings.HasSuffix(lines[at-1].end, "\n") {
 		lines[at-1].end = l.end
 	}
 	return slices.Insert(lines, at, l)
@@ -257,13 +260,13 @@ func insert(lines []line, e *Entry) []line {
 
 // compare orders entries as Dovecot's files have them.
 func (e *Entry) compare(other *Entry) int {
-	sign := func(e *Entry) int {
-		if e.Negative {
-			return 1
-		}
-		return 0
+	if c := e.Identifier.Compare(other.Identifier); c != 0 || e.Negative == other.Negative {
+		return c
 	}
-	return cmp.Or(e.Identifier.Compare(other.Identifier), cmp.Compare(sign(e), sign(other)))
+	if other.Negative {
+		return -1
+	}
+	return 1
 }
 
 // replace makes lines those of the file, if they are not too much.
@@ -298,23 +301,22 @@ func (f *File) compile() {
 	}
 	slices.SortFunc(f.rules, func(a, b rule) int { return a.id.Compare(b.id) })
 	for i := range f.rules {
-		for _, p := range [...]*part{f.rules[i].positive, f.rules[i].negative} {
-			if p != nil {
-				slices.Sort(p.private)
-				p.private = slices.Compact(p.private)
-			}
-		}
+		f.rules[i].positive.sort()
+		f.rules[i].negative.sort()
+	}
+}
+
+func (p *part) sort() {
+	if p != nil {
+		slices.Sort(p.private)
+		p.private = slices.Compact(p.private)
 	}
 }
 
 func (r *rule) add(at int, e *Entry) {
-	p := &r.positive
+	p, other := &r.positive, &r.negative
 	if e.Negative {
-		p = &r.negative
-	}
-	other := &r.negative
-	if e.Negative {
-		other = &r.positive
+		p, other = other, p
 	}
 	if *p == nil {
 		*p = &part{}

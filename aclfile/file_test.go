@@ -63,6 +63,7 @@ func TestChange(t *testing.T) {
 		{name: "after comments alone", before: "# none\n\n", command: "bob l", after: "# none\n\nuser=bob l\n"},
 		{name: "after a comment without LF", before: "# none", command: "bob l", after: "# none\nuser=bob l\n"},
 		{name: "last line without LF", before: "anyone l\nuser=bob l", command: "carol l", after: "anyone l\nuser=bob l\nuser=carol l\n"},
+		{name: "last line with CR alone", before: "anyone l\r", command: "carol l", after: "anyone l\nuser=carol l\n"},
 		{name: "changed line without LF", before: "user=bob l", command: "bob +r", after: "user=bob lr"},
 		{name: "CR LF", before: "anyone l\r\nuser=bob l", command: "carol l", after: "anyone l\r\nuser=bob l\r\nuser=carol l\r\n"},
 		{name: "private rights stay", before: "user=bob l :zz,aa\n", command: "bob r", after: "user=bob r :aa zz\n"},

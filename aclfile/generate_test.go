@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// who are the names that generated files speak of, and the subjects that they
-// are evaluated for. alice is the owner.
+// The names that generated files speak of, and the subjects that they are
+// evaluated for. alice is the owner, if the subject says so.
 var (
 	someUsers  = []string{"alice", "bob", "carol", "d e", "Bob", `q"\'`}
 	someGroups = []string{"staff", "sales", "the board", "bob"}
@@ -46,7 +46,7 @@ func someRights(r *rand.Rand) Rights {
 	case 1:
 		return All
 	case 2:
-		return Rights(r.Uint32()) & Rights(r.Uint32()) & All
+		return Rights(r.Uint32()&r.Uint32()&r.Uint32()) & All
 	default:
 		return Rights(r.Uint32()) & All
 	}
@@ -113,7 +113,7 @@ func spoil(r *rand.Rand, text string) string {
 	b := []byte(text)
 	for n := 1 + r.IntN(3); n > 0 && len(b) > 0; n-- {
 		at := r.IntN(len(b))
-		c := pick(r, []byte("\"\\ :=-#,\tlrcdU\n"))
+		c := pick(r, []byte("\"\\ :=-#,\tlrcdU\n\r"))
 		switch r.IntN(3) {
 		case 0:
 			b[at] = c

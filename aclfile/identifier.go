@@ -78,7 +78,7 @@ func ParseIdentifier(s string) (Identifier, error) {
 			return id, nil
 		}
 	}
-	return Identifier{}, fmt.Errorf("%q is none of anyone, authenticated, owner, group=..., user=..., group-override=...", s)
+	return Identifier{}, fmt.Errorf("%q is none of anyone, authenticated, owner, group=NAME, user=NAME and group-override=NAME", s)
 }
 
 // IMAP gives the form that GETACL has: a user by his name, groups as "$name" and

@@ -80,12 +80,9 @@ func parseLine(text string) (line, error) {
 	return l, nil
 }
 
-// cutEnd parts a line from its LF or CR LF.
+// cutEnd parts a line from its LF or CR LF, the last one also from CR alone.
 func cutEnd(text string) (body, end string) {
-	body = strings.TrimSuffix(text, "\n")
-	if len(body) < len(text) {
-		body = strings.TrimSuffix(body, "\r")
-	}
+	body = strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
 	return body, text[len(body):]
 }
 

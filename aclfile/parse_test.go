@@ -50,7 +50,7 @@ func TestParseLine(t *testing.T) {
 		{"user=bob :", Entry{Identifier: bob}},
 		{"user=" + strings.Repeat("x", MaxIdentifier-5) + " l", Entry{Identifier: Identifier{User, strings.Repeat("x", MaxIdentifier-5)}, Rights: Lookup}},
 	} {
-		for _, end := range []string{"", "\n", "\r\n"} {
+		for _, end := range []string{"", "\n", "\r\n", "\r"} {
 			c.want.Line = 1
 			if got := mustParse(t, c.text+end).Entries(); len(got) != 1 || !reflect.DeepEqual(got[0], c.want) {
 				t.Errorf("%q: %+v, want %+v", c.text+end, got, c.want)

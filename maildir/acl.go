@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -51,7 +52,7 @@ type ACLFile struct {
 // ReadACL reads a folder's ACL file. If the file is still that of known, which an earlier call gave, same is true and
 // Data nil. A file that was changed within the last moments is read in any case, as its stamp cannot
 // tell two changes apart. A file that cannot be read is ErrDamaged, with its path and the reason; Kind and
-// Version are of that file then. ErrNoFolder if there is no such folder.
+// Version are of that file then, and same is false. ErrNoFolder if there is no such folder.
 func (t *Tree) ReadACL(name string, known ACLVersion) (f ACLFile, same bool, err error) {
 	dirName, err := t.lookup(name)
 	if err != nil {
@@ -93,9 +94,20 @@ func readACL(d *dir, path string, known ACLVersion, now time.Time) (f ACLFile, s
 		}
 	}
 	if err != nil {
-		return f, false, fmt.Errorf("%s: %w: %v", filepath.Join(path, aclNames[f.Kind]), ErrDamaged, unwrapped(err))
+		return f, false, aclError(filepath.Join(path, aclNames[f.Kind]), err)
 	}
 	return f, same, nil
+}
+
+// aclError says why the file of that path, or any in a directory of that path, cannot be read. It is ErrDamaged, unless
+// it may well be read in a moment.
+func aclError(path string, err error) error {
+	for _, short := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM} {
+		if errors.Is(err, short) {
+			return wrapSys("read", path, err)
+		}
+	}
+	return fmt.Errorf("%s: %w: %v", path, ErrDamaged, unwrapped(err))
 }
 
 // tryACL is one attempt of readACL; after an error the file's Kind tells which file it is about.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+	"golang.org/x/sys/unix"
 )
 
 // The parts of ACLWatch that find out where to look: from events, and by going round.
@@ -22,6 +23,9 @@ func (w *ACLWatch) drain() {
 		case err, ok := <-w.fs.Errors:
 			if !ok {
 				return
+			}
+			if errors.Is(err, unix.EINVAL) {
+				continue // the watch of a directory that was moved and removed was gone already; its event comes, too
 			}
 			if !errors.Is(err, fsnotify.ErrEventOverflow) {
 				w.log.Error("watching ACL files", "error", err)

@@ -2,7 +2,6 @@ package maildir
 
 import (
 	"errors"
-	"fmt"
 	"hash/maphash"
 	"io/fs"
 	"path/filepath"
@@ -15,22 +14,21 @@ import (
 
 // scan looks at a whole tree: each folder's directory is watched, and then looked at.
 func (w *ACLWatch) scan(t *aclTree) {
-	top, err := w.enter(t)
-	if notThere(err) {
-		w.leave(t)
-		return
-	}
 	var dirs []string
+	top, err := w.enter(t)
 	if err == nil {
 		defer top.close()
 		dirs, err = folderDirs(top)
 	}
-	t.absent = false
+	if notThere(err) {
+		w.leave(t)
+		return
+	}
+	t.absent, t.trouble = false, false
 	if err != nil {
 		w.troubled(t, err)
 		return
 	}
-	t.trouble = ""
 	clear(t.blind)
 	w.lookIn(t, top, inboxDir)
 	for _, name := range dirs {
@@ -44,6 +42,9 @@ func (w *ACLWatch) scan(t *aclTree) {
 		if _, there := slices.BinarySearch(dirs, name); !there && name != inboxDir {
 			w.gone(t, name)
 		}
+	}
+	if !t.trouble {
+		t.said = ""
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -64,21 +65,14 @@ func (w *ACLWatch) enter(t *aclTree) (*dir, error) {
 	}
 	other := false
 	if t.id != (fileID{}) {
-		before, err := openTopDir(path)
+		now, err := openTopDir(path)
 		if err != nil {
 			return nil, err
 		}
-		other = before.id != t.id
-		before.close()
+		other = now.id != t.id
+		now.close()
 	}
-	w.mu.Lock()
-	w.placeLocked(t, path)
-	other = other || w.stale[path]
-	delete(w.stale, path)
-	w.mu.Unlock()
-	if other {
-		w.unwatch(map[string]bool{path: true})
-	}
+	w.place(t, path, other)
 	t.at, t.watched = path, 0
 	t.rootBlind = !w.watch(t, path)
 	top, err := openTopDir(path)
@@ -94,23 +88,25 @@ func (w *ACLWatch) leave(t *aclTree) {
 	w.unplaceLocked(t)
 	w.freeSlotsLocked(t)
 	w.mu.Unlock()
-	t.absent, t.trouble, t.blind, t.id, t.at = true, "", nil, fileID{}, ""
+	t.absent, t.trouble, t.said, t.blind, t.id, t.at = true, false, "", nil, fileID{}, ""
 	for name := range t.seen {
 		w.gone(t, name)
 	}
 }
 
-// troubled notes that a tree is there and cannot be read: what was told of it is still what is known.
+// troubled notes that not all of a tree can be read, and that it is to be tried again: what was told of it is still
+// what is known.
 func (w *ACLWatch) troubled(t *aclTree, err error) {
-	if s := unwrapped(err).Error(); s != t.trouble {
-		t.trouble = s
+	t.trouble = true
+	if s := err.Error(); s != t.said {
+		t.said = s
 		w.log.Warn("a tree cannot be searched for ACL files", "tree", t.root, "error", err)
 	}
 }
 
 // glance looks at those of a tree's folders that have no watch.
 func (w *ACLWatch) glance(t *aclTree) {
-	if t.absent || t.trouble != "" || t.rootBlind {
+	if t.absent || t.trouble || t.rootBlind {
 		w.scan(t)
 		return
 	}
@@ -172,9 +168,13 @@ func (w *ACLWatch) lookIn(t *aclTree, top *dir, dirName string) {
 	}
 	path := filepath.Join(t.root, dirName)
 	if err != nil {
-		err = fmt.Errorf("%s: %w: %v", path, ErrDamaged, unwrapped(err))
+		err = aclError(path, err)
 	} else {
 		f, same, err = readACL(home, path, was.version, w.store.opt.Clock())
+	}
+	if err != nil && !errors.Is(err, ErrDamaged) {
+		w.troubled(t, err)
+		return
 	}
 	if same || !had && err == nil && f.Kind == NoACL {
 		return
@@ -289,17 +289,26 @@ func (w *ACLWatch) freeSlotsLocked(t *aclTree) {
 	t.slots, t.watched = 0, 0
 }
 
-// placeLocked notes under which path a tree's root is watched.
-func (w *ACLWatch) placeLocked(t *aclTree, path string) {
-	if t.path == path || t.dropped {
-		return
+// place notes under which path a tree's root is watched. What other trees have left there is dropped: clear tells that
+// there must be some.
+func (w *ACLWatch) place(t *aclTree, path string, clear bool) {
+	w.rewatching.Lock()
+	defer w.rewatching.Unlock()
+	w.mu.Lock()
+	if t.path != path && !t.dropped {
+		w.unplaceLocked(t)
+		t.path = path
+		w.byPath[path] = append(w.byPath[path], t)
 	}
-	w.unplaceLocked(t)
-	t.path = path
-	w.byPath[path] = append(w.byPath[path], t)
+	clear = clear || w.stale[path]
+	delete(w.stale, path)
+	w.mu.Unlock()
+	if clear {
+		w.unwatch(map[string]bool{path: true})
+	}
 }
 
-// unplaceLocked is the opposite.
+// unplaceLocked notes that a tree's root is not watched.
 func (w *ACLWatch) unplaceLocked(t *aclTree) {
 	others := slices.DeleteFunc(w.byPath[t.path], func(o *aclTree) bool { return o == t })
 	if len(others) > 0 {
@@ -320,14 +329,17 @@ func (w *ACLWatch) staleLocked(path string) {
 
 // dropStale drops the watches of trees that are not looked after any more, or are gone.
 func (w *ACLWatch) dropStale() {
+	w.rewatching.Lock()
+	defer w.rewatching.Unlock()
 	w.mu.Lock()
-	paths := w.stale
+	stale := w.stale
 	w.stale = make(map[string]bool)
 	w.mu.Unlock()
-	w.unwatch(paths)
+	w.unwatch(stale)
 }
 
-// unwatch drops the watches of roots and of what is directly in them. fsnotify alone knows which those are.
+// unwatch drops the watches of roots and of what is directly in them, but for other roots. fsnotify alone knows which
+// those are. The caller holds rewatching.
 func (w *ACLWatch) unwatch(roots map[string]bool) {
 	if w.fs == nil || len(roots) == 0 {
 		return

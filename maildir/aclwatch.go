@@ -62,8 +62,9 @@ type ACLWatch struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	setting sync.Mutex // held during Set; taken before mu
-	telling sync.Mutex // held while changed is called; taken before mu
+	setting    sync.Mutex // held during Set; taken before rewatching
+	rewatching sync.Mutex // held while watches are dropped, or a root placed, whose watches must not be; taken before mu
+	telling    sync.Mutex // held while changed is called; taken before mu
 
 	mu      sync.Mutex
 	work    *sync.Cond            // on mu: there is work, or closed
@@ -107,7 +108,8 @@ type aclTree struct {
 	watched   int                // watches that the scan has found or made
 	seen      map[string]aclSeen // folders that have an ACL file, by directory
 	absent    bool               // there is no tree
-	trouble   string             // why it cannot be read, when it was tried last
+	trouble   bool               // it could not be read to its end
+	said      string             // why, as logged
 	rootBlind bool               // the root has no watch
 	blind     map[string]bool    // folders' directories that have none; empty while rootBlind
 }
@@ -364,7 +366,7 @@ func (w *ACLWatch) claim(t *aclTree) bool {
 // releaseLocked ends what claim or a worker began; whole if the tree was scanned.
 func (w *ACLWatch) releaseLocked(t *aclTree, whole bool) {
 	t.busy = false
-	t.poll = t.absent || t.trouble != "" || t.rootBlind || len(t.blind) > 0
+	t.poll = t.absent || t.trouble || t.rootBlind || len(t.blind) > 0
 	if t.dropped {
 		w.staleLocked(t.at) // watches may have been added since it was dropped
 		w.freeSlotsLocked(t)

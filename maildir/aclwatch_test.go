@@ -2,8 +2,10 @@ package maildir
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -34,6 +36,12 @@ func (e *aclEar) hear(c ACLChange) {
 	default:
 		e.state[key] = fmt.Sprintf("%d %s", c.File.Kind, c.File.Data)
 	}
+}
+
+func (e *aclEar) count() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.calls
 }
 
 func (e *aclEar) says(path string) string {
@@ -211,6 +219,130 @@ func TestACLWatchOverflow(t *testing.T) {
 	e.wait(t, dir, "1 anyone l\n")
 }
 
+// What is deleted by a rename and a removal gives fsnotify an error: no events were lost by that.
+func TestACLWatchNoOverflow(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "Maildir")
+	s := testStore(t, Options{})
+	testTree(t, s, dir)
+	e := listen(t, s, never, func(w *ACLWatch) { w.addWatch = func(string) error { return nil } }, dir)
+	put(t, dir+"/dovecot-acl", "anyone l\n")
+	for range 2 { // when the second is taken the first has been handled
+		e.watch.fs.Errors <- syscall.EINVAL
+	}
+	e.watch.mu.Lock()
+	defer e.watch.mu.Unlock()
+	if tr := e.watch.trees[dir]; tr.whole || tr.busy || e.count() != 0 {
+		t.Error("everything is scanned")
+	}
+}
+
+// changed may use the watch and the store.
+func TestACLWatchFromChanged(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "Maildir")
+	s := testStore(t, Options{})
+	tree := testTree(t, s, dir)
+	must(t, tree.Create(t.Context(), "Work", []byte("owner lr\n")))
+	var w *ACLWatch
+	told := make(chan string, 10)
+	w = s.newACLWatch(func(c ACLChange) {
+		w.Refresh(dir)
+		w.Set([]string{dir, dir + "/none"})
+		f, _, err := tree.ReadACL("Work", ACLVersion{})
+		told <- fmt.Sprint(string(f.Data), err)
+	}, never)
+	w.start()
+	defer w.Close()
+	w.Set([]string{dir})
+	if got := <-told; got != "owner lr\n<nil>" {
+		t.Errorf("%q", got)
+	}
+	must(t, w.Ready(t.Context()))
+}
+
+// Where there are too few watches it is said once, and asked for again later.
+func TestACLWatchTooFew(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "Maildir")
+	log := &logLines{}
+	s := testStore(t, Options{Logger: slog.New(slog.NewTextHandler(log, nil))})
+	tree := testTree(t, s, dir)
+	for _, name := range []string{"a", "b", "c"} {
+		must(t, tree.Create(t.Context(), name, nil))
+	}
+	var mu sync.Mutex
+	full := true
+	e := listen(t, s, swept, func(w *ACLWatch) {
+		add := w.addWatch
+		w.addWatch = func(path string) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if full && path != dir {
+				return syscall.ENOSPC
+			}
+			return add(path)
+		}
+	}, dir)
+	put(t, dir+"/.a/dovecot-acl", "owner lr\n")
+	e.wait(t, dir+"/.a", "1 owner lr\n")
+	mu.Lock()
+	full = false
+	mu.Unlock()
+	for end := time.Now().Add(20 * time.Second); len(e.watch.fs.WatchList()) < 4; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("watches are not asked for again")
+		}
+	}
+	if n := strings.Count(log.String(), "max_user_watches"); n != 1 {
+		t.Errorf("said %d times: %s", n, log)
+	}
+}
+
+// logLines is a log that is read while it is written.
+type logLines struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *logLines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logLines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// A tree, or a folder, that may not be searched is tried again; what was told of it stays.
+func TestACLWatchTrouble(t *testing.T) {
+	if notAsRoot(t) { // root may search everything
+		return
+	}
+	dir := filepath.Join(t.TempDir(), "Maildir")
+	log := &logLines{}
+	s := testStore(t, Options{Logger: slog.New(slog.NewTextHandler(log, nil))})
+	tree := testTree(t, s, dir)
+	must(t, tree.Create(t.Context(), "Work", []byte("owner lr\n")))
+	must(t, tree.Create(t.Context(), "Shut", []byte("owner a\n")))
+	must(t, os.Chmod(dir+"/.Shut", 0))
+	e := listen(t, s, swept, nil, dir)
+	e.wait(t, dir+"/.Shut", "damaged")
+	e.wait(t, dir+"/.Work", "1 owner lr\n")
+	must(t, os.Chmod(dir, 0))
+	for end := time.Now().Add(20 * time.Second); !strings.Contains(log.String(), "cannot be searched"); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("nothing is said")
+		}
+	}
+	e.wait(t, dir+"/.Work", "1 owner lr\n")
+	must(t, os.Chmod(dir, 0o700))
+	must(t, os.Chmod(dir+"/.Shut", 0o700))
+	e.wait(t, dir+"/.Shut", "1 owner a\n")
+	put(t, dir+"/.Work/dovecot-acl", "owner lrs\n")
+	e.wait(t, dir+"/.Work", "1 owner lrs\n")
+}
+
 // Other files of a folder make no work.
 func TestACLWatchOtherFiles(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "Maildir")
@@ -230,8 +362,8 @@ func TestACLWatchOtherFiles(t *testing.T) {
 		t.Error("work was put down")
 	}
 	w.mu.Unlock()
-	if e.calls != 1 {
-		t.Errorf("%d calls", e.calls)
+	if n := e.count(); n != 1 {
+		t.Errorf("%d calls", n)
 	}
 }
 

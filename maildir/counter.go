@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"hash/fnv"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -175,15 +176,20 @@ func (f *Folder) DrawModSeq(ctx context.Context) (uint64, error) {
 	if err := f.raiseMarkLocked(ctx); err != nil {
 		return 0, err // nobody may be told a number above the mark
 	}
-	if quiet := *f.Snapshot(); quiet.modSeq < f.modSeq {
-		next := f.freezeLocked()
-		if quiet.modSeq = next.modSeq; quiet.same(next) {
-			f.snap.Store(next)
-			return drawn, nil
-		}
-	}
-	f.publishLocked()
+	f.publishModSeqLocked()
 	return drawn, nil
+}
+
+// publishModSeqLocked is publishLocked that wakes nobody if there is nothing new but the highest MODSEQ.
+func (f *Folder) publishModSeqLocked() {
+	now := f.Snapshot()
+	if f.behind || f.kw != now.keywords || f.uidNextLocked() != now.uidNext || !slices.Equal(f.state.chunks, now.chunks) {
+		f.publishLocked()
+		return
+	}
+	next := *now
+	next.modSeq = f.modSeq
+	f.snap.Store(&next)
 }
 
 // markOnDisk is the mark in the uid list as it stands now: another process may have raised it.

@@ -42,7 +42,8 @@ type Folder struct {
 	idleElem  *list.Element // guarded by store.mu: in store.idle
 	idleSince time.Time     // guarded by store.mu
 
-	subs subscribers
+	subMu sync.Mutex
+	subs  map[*subscriber]struct{} // guarded by subMu
 
 	claiming sync.Mutex // held while messages are moved out of new/; taken before mu
 
@@ -156,6 +157,7 @@ func newFolder(t *Tree, name, dirName string) *Folder {
 		log:      t.store.log.With("folder", t.fullPath(dirName)),
 		loaded:   make(chan struct{}),
 		queue:    newQueue(),
+		subs:     make(map[*subscriber]struct{}),
 		odd:      make(map[string]*presence),
 		fresh:    make(map[string]*presence),
 		expected: make(map[event]int),
@@ -171,10 +173,23 @@ func (f *Folder) Name() string { return f.name }
 // Snapshot is the newest state.
 func (f *Folder) Snapshot() *Snapshot { return f.snap.Load() }
 
+// subscriber is one OnChange.
+type subscriber struct{ tell func() }
+
 // OnChange calls tell after each new snapshot. tell runs under locks of the
 // folder: it must not wait, nor call the folder. OnChange returns the function that ends this;
 // a call that has begun may still go on when that returns.
-func (f *Folder) OnChange(tell func()) (cancel func()) { return f.subs.add(tell) }
+func (f *Folder) OnChange(tell func()) (cancel func()) {
+	sub := &subscriber{tell}
+	f.subMu.Lock()
+	f.subs[sub] = struct{}{}
+	f.subMu.Unlock()
+	return func() {
+		f.subMu.Lock()
+		delete(f.subs, sub)
+		f.subMu.Unlock()
+	}
+}
 
 // Subscribe is OnChange with a token sent to ch, unless ch is full.
 func (f *Folder) Subscribe(ch chan struct{}) (cancel func()) {
@@ -184,6 +199,14 @@ func (f *Folder) Subscribe(ch chan struct{}) (cancel func()) {
 		default:
 		}
 	})
+}
+
+func (f *Folder) notify() {
+	f.subMu.Lock()
+	defer f.subMu.Unlock()
+	for sub := range f.subs {
+		sub.tell()
+	}
 }
 
 // Close gives back one Open. The folder stays in memory for a while.
@@ -297,22 +320,21 @@ func (f *Folder) uidNextLocked() uint32 {
 }
 
 func (f *Folder) publishLocked() {
-	next := f.freezeLocked()
-	if now := f.snap.Load(); now != nil && now.same(next) {
-		return
-	}
-	f.snap.Store(next)
-	f.subs.notify()
-}
-
-// freezeLocked makes a snapshot of the working state.
-func (f *Folder) freezeLocked() *Snapshot {
 	chunks, starts := f.state.freeze()
-	return &Snapshot{
+	next := &Snapshot{
 		chunks: chunks, starts: starts, n: f.state.n, keywords: f.kw,
 		uidValidity: f.list.uidValidity, uidNext: f.uidNextLocked(), guid: f.list.guid,
 		modSeq: f.modSeq, sticky: f.sticky, writable: f.writable, gone: f.gone,
 	}
+	now := f.snap.Load()
+	if now != nil && f.behind {
+		next.modSeq = now.modSeq // what is above may be that of a change that has not been seen
+	}
+	if now != nil && now.same(next) {
+		return
+	}
+	f.snap.Store(next)
+	f.notify()
 }
 
 // currentPlace is where the record of a known UID says its file is.

@@ -288,6 +288,7 @@ func (f *Folder) checkMoreLocked(ctx context.Context) {
 	if !changed {
 		return
 	}
+	f.catchUpLocked(ctx)
 	if err := f.raiseMarkLocked(ctx); err != nil {
 		f.fail("writing the MODSEQ mark", err)
 	}

@@ -197,7 +197,7 @@ func (f *Folder) settleLocked(ctx context.Context) error {
 		}
 		before := f.state.n
 		err = f.assignLocked(ctx, false)
-		if changed || f.state.n != before {
+		if changed || f.state.n != before || f.behind {
 			f.catchUpLocked(ctx)
 			if merr := f.raiseMarkLocked(ctx); merr != nil {
 				f.fail("writing the MODSEQ mark", merr)
@@ -218,7 +218,7 @@ func (f *Folder) followLocked(ctx context.Context) (changed bool, err error) {
 	if len(doubts) == 0 || !f.watched.Load() {
 		return changed, nil
 	}
-	if changed {
+	if changed && !f.behind {
 		f.publishLocked()
 	}
 	if err := f.barrier(ctx); err != nil {

@@ -241,7 +241,7 @@ func (f *Folder) rescanLocked(ctx context.Context) error {
 		}
 	}
 	changed := f.followRenamesLocked()
-	if f.dropLocked(gone) || changed {
+	if (f.dropLocked(gone) || changed) && !f.behind {
 		f.publishLocked()
 	}
 	return nil

@@ -26,6 +26,7 @@ type SeenState struct {
 	view   atomic.Pointer[SeenView]
 	over   atomic.Pointer[Snapshot] // that Over gave last
 	synced atomic.Uint64            // all changes up to this MODSEQ are in view, also those of other processes
+	beyond atomic.Uint64            // a MODSEQ of the file that the folder never gave; 0 if there is none
 	subs   subscribers
 }
 
@@ -98,19 +99,35 @@ func (st *SeenState) View() *SeenView { return st.view.Load() }
 // OnChange calls tell after each change of the view. What Folder.OnChange says of tell holds here, too.
 func (st *SeenState) OnChange(tell func()) (cancel func()) { return st.subs.add(tell) }
 
-// Over gives a snapshot of the folder with the newest view. All changes of the reader up to its HIGHESTMODSEQ are in it,
-// also those that another process of his made: a MODSEQ is drawn and used under the lock of the file.
-// The same snapshot and view give the same pointer.
-func (st *SeenState) Over(s *Snapshot) *Snapshot {
-	s = s.base()
-	if s.modSeq > st.synced.Load() {
-		st.syncTo(s.modSeq)
+// Over gives the newest snapshot of f, the folder of the key, with what was seen when it was taken. All changes of the
+// reader up to its HIGHESTMODSEQ are in it, and none above, also of those that another process of his made: a MODSEQ is
+// drawn and used under the lock of the file. The same snapshot and view give the same pointer, and cost nothing.
+func (st *SeenState) Over(f *Folder) *Snapshot {
+	for range locateTries {
+		s := f.Snapshot()
+		if s.modSeq > st.synced.Load() {
+			st.syncTo(s.modSeq)
+		}
+		view := st.view.Load()
+		if view.highest <= max(s.modSeq, st.beyond.Load()) || s.gone {
+			return st.overlay(s, view)
+		}
+		// Something was marked since. If it was by another process, the folder does not know of that MODSEQ yet.
+		if s != f.Snapshot() {
+			continue
+		}
+		s, err := f.Sync(f.store.ctx)
+		if err != nil {
+			break
+		}
+		if view.highest > s.modSeq {
+			st.beyond.Store(view.highest) // somebody made it up
+		}
 	}
-	return st.overlay(s)
+	return st.overlay(f.Snapshot(), st.view.Load())
 }
 
-func (st *SeenState) overlay(s *Snapshot) *Snapshot {
-	view := st.view.Load()
+func (st *SeenState) overlay(s *Snapshot, view *SeenView) *Snapshot {
 	if last := st.over.Load(); last != nil && last.base() == s && last.view() == view {
 		return last
 	}
@@ -175,7 +192,7 @@ func (st *SeenState) Store(ctx context.Context, f *Folder, uids []uint32, ch Cha
 	s := st.file
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	defer func() { res.Snapshot = st.overlay(f.Snapshot()) }()
+	defer func() { res.Snapshot = st.overlay(f.Snapshot(), st.view.Load()) }()
 	lock, err := s.lock(ctx)
 	if err != nil {
 		return res, err

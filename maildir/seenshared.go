@@ -56,12 +56,18 @@ func (t *Tree) parentSeenShared(name string) (bool, error) {
 		return false, nil
 	}
 	dirName, err := t.lookup(parent)
+	if errors.Is(err, ErrNoFolder) {
+		return false, nil // removed by others just now
+	}
 	if err != nil {
 		return false, err
 	}
 	home, err := t.openHome(dirName)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
 	if err != nil {
-		return false, noFolder(parent, wrapSys("open", t.fullPath(dirName), err))
+		return false, wrapSys("open", t.fullPath(dirName), err)
 	}
 	defer home.close()
 	return seenShared(home)

@@ -112,7 +112,7 @@ func seenModelRun(t *testing.T, rng *rand.Rand, n int) {
 	defer f.Close()
 	must(t, f.TellModSeqs(t.Context()))
 	st := seenState(t, reader, f)
-	start := st.Over(f.Snapshot())
+	start := st.Over(f)
 	sessions := make([]*told, 3)
 	for k := range sessions {
 		sessions[k] = &told{at: start, flags: map[uint32]Flags{}, modSeq: map[uint32]uint64{}}
@@ -145,7 +145,7 @@ func seenModelRun(t *testing.T, rng *rand.Rand, n int) {
 				must(t, err)
 			}
 		default:
-			before := st.Over(f.Snapshot())
+			before := st.Over(f)
 			res, err := st.Store(t.Context(), f, uids, ch)
 			must(t, err)
 			for _, uid := range uids {
@@ -158,7 +158,7 @@ func seenModelRun(t *testing.T, rng *rand.Rand, n int) {
 				}
 			}
 		}
-		now := st.Over(f.Snapshot())
+		now := st.Over(f)
 		text, unseen, first := m.want()
 		if got := shown(now); got != text || now.Unseen() != unseen || now.FirstUnseen() != first {
 			t.Fatalf("step %d: %d unseen, first %d, want %d, %d; got\n%swant\n%s", step, now.Unseen(), now.FirstUnseen(), unseen, first, got, text)

@@ -5,19 +5,19 @@ import "sync"
 // subscribers are those who want to be told of each change. The zero value has none.
 type subscribers struct {
 	mu  sync.Mutex
-	all map[*subscriber]struct{} // guarded by mu
+	all map[*listener]struct{} // guarded by mu
 }
 
-// subscriber is one call of add.
-type subscriber struct{ tell func() }
+// listener is one call of add.
+type listener struct{ tell func() }
 
 // add has tell called at each change until cancel is.
 func (s *subscribers) add(tell func()) (cancel func()) {
-	sub := &subscriber{tell}
+	sub := &listener{tell}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.all == nil {
-		s.all = make(map[*subscriber]struct{})
+		s.all = make(map[*listener]struct{})
 	}
 	s.all[sub] = struct{}{}
 	return func() {
