@@ -27,8 +27,9 @@
 //
 // # Locks
 //
-// In this order: Tree.makeMu or Tree.subMu; Folder.mu of one folder, never of two; the
-// dot lock of the same folder or tree. Store.mu, Folder.subMu, queue.mu and
+// In this order: Tree.makeMu or Tree.subMu; Folder.mu of one folder, the
+// dot lock of the same folder or tree. Only a move (move.go) holds those of two folders, the
+// one with the lower inode first. Store.mu, Folder.subMu, queue.mu and
 // watcher.mu are leaves: nothing is waited for under them. A barrier is waited
 // for under Folder.mu, which the watcher's goroutine never takes.
 //

@@ -106,19 +106,12 @@ func (m *Mailbox) Store(ctx context.Context, uids []uint32, c Change) (StoreResu
 
 // Copy copies all of the UIDs that are there, or none.
 func (m *Mailbox) Copy(ctx context.Context, uids []uint32, dest string) (Copied, error) {
-	d, err := m.user.tree.Open(ctx, m.user.canonical(dest))
-	if err != nil {
-		return Copied{}, err
-	}
-	defer d.Close()
-	c, err := m.folder.CopyTo(ctx, uids, d, true)
-	if errors.Is(err, ErrGone) && !m.Gone() { // the destination, not the selected mailbox
-		err = fmt.Errorf("%q: %w", dest, ErrNoFolder)
-	}
-	return c, err
+	return m.into(ctx, dest, func(d *maildir.Folder) (Copied, error) {
+		return m.folder.CopyTo(ctx, uids, d, true)
+	})
 }
 
-// Move copies and then expunges what was copied (RFC 6851).
+// Move moves all of the UIDs that are there, or none (RFC 6851).
 func (m *Mailbox) Move(ctx context.Context, uids []uint32, dest string) (Copied, error) {
 	if err := m.writable(); err != nil {
 		return Copied{}, err
@@ -126,11 +119,22 @@ func (m *Mailbox) Move(ctx context.Context, uids []uint32, dest string) (Copied,
 	if !m.Current().Writable() {
 		return Copied{}, fmt.Errorf("%s: %w", m.name, ErrReadOnly)
 	}
-	c, err := m.Copy(ctx, uids, dest)
+	return m.into(ctx, dest, func(d *maildir.Folder) (Copied, error) {
+		return m.folder.MoveTo(ctx, uids, d, true)
+	})
+}
+
+// into opens the destination of COPY or MOVE for do.
+func (m *Mailbox) into(ctx context.Context, dest string, do func(d *maildir.Folder) (Copied, error)) (Copied, error) {
+	d, err := m.user.tree.Open(ctx, m.user.canonical(dest))
 	if err != nil {
 		return Copied{}, err
 	}
-	_, err = m.folder.Expunge(ctx, c.From, false)
+	defer d.Close()
+	c, err := do(d)
+	if errors.Is(err, ErrGone) && !m.Gone() { // the destination, not the selected mailbox
+		err = fmt.Errorf("%q: %w", dest, ErrNoFolder)
+	}
 	return c, err
 }
 
