@@ -22,7 +22,8 @@ func (f *Folder) bulk(n int, do func() error) error {
 func (f *Folder) beginBulk(n int) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.bulks == 0 && (!f.watched.Load() || n < bulkLeast || n*bulkShare < f.state.n) || f.bulks > 0 && n < bulkLeast {
+	watches := f.watched.Load() || f.lateWatch
+	if f.bulks == 0 && (!watches || n < bulkLeast || n*bulkShare < f.state.n) || f.bulks > 0 && n < bulkLeast {
 		return false
 	}
 	if f.bulks++; f.bulks == 1 {
@@ -45,9 +46,12 @@ func (f *Folder) endBulk() {
 	}
 }
 
-// unwatchLocked gives up the watches.
+// unwatchLocked gives up the watches, or what was to be one.
 func (f *Folder) unwatchLocked() {
-	f.watched.Store(false)
+	f.lateWatch = false
+	if !f.watched.Swap(false) {
+		return
+	}
 	for _, d := range []*dir{f.new, f.cur} {
 		f.store.watch.drop(d, f.queue)
 	}

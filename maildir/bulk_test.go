@@ -8,8 +8,13 @@ import (
 )
 
 // TestBulk: a command that changes a whole folder goes without events, and what others do
-// meanwhile and afterwards is seen all the same.
+// meanwhile and afterwards is seen all the same. The folder had them, or was still to get them.
 func TestBulk(t *testing.T) {
+	t.Run("watched", func(t *testing.T) { testBulk(t, false) })
+	t.Run("not watched yet", func(t *testing.T) { testBulk(t, true) })
+}
+
+func testBulk(t *testing.T, late bool) {
 	dir := filepath.Join(t.TempDir(), "Maildir")
 	tree := testTree(t, testStore(t, Options{}), dir)
 	for i := range 2000 {
@@ -17,6 +22,12 @@ func TestBulk(t *testing.T) {
 	}
 	f := open(t, tree, Inbox)
 	defer f.Close()
+	if late {
+		f.mu.Lock()
+		f.unwatchLocked()
+		f.lateWatch = true
+		f.mu.Unlock()
+	}
 	all := make([]uint32, 2000)
 	for i := range all {
 		all[i] = uint32(i + 1)

@@ -105,37 +105,61 @@ func (f *Folder) changedBy(uids []uint32, ch Change) int {
 // changeLocked takes the folder's mutex and the list's lock, calls do, and
 // publishes what it did.
 func (f *Folder) changeLocked(ctx context.Context, do func() error) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if err := f.changeableLocked(); err != nil {
-		return err
-	}
-	lock, err := f.lockList(ctx)
+	end, err := f.beginChange(ctx)
 	if err != nil {
 		return err
 	}
-	defer lock.unlock()
+	defer end()
+	err = do()
+	f.publishChangeLocked(ctx)
+	return err
+}
+
+// beginChange takes the folder's mutex and the list's lock, which end gives back, and learns what others did.
+func (f *Folder) beginChange(ctx context.Context) (end func(), err error) {
+	f.mu.Lock()
+	lock, err := f.lockForChangeLocked(ctx)
+	if err != nil {
+		f.mu.Unlock()
+		return nil, err
+	}
+	return func() {
+		lock.unlock()
+		f.mu.Unlock()
+	}, nil
+}
+
+func (f *Folder) lockForChangeLocked(ctx context.Context) (_ *dotlock, err error) {
+	if err := f.changeableLocked(); err != nil {
+		return nil, err
+	}
+	lock, err := f.lockList(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			lock.unlock()
+		}
+	}()
 	f.startWatchingLocked()
 	f.drainLocked()
 	if err := f.readTailLocked(ctx); err != nil {
-		return err
+		return nil, err
 	}
 	if err := f.followMoreLocked(false); err != nil {
 		f.fail("following "+moreKeywordsName, err)
 	}
-	if err := f.makeGoodLocked(); err != nil {
-		return err
-	}
-	before := f.modSeq
-	err = do()
-	if f.modSeq != before {
-		if merr := f.writeMarkLocked(ctx); merr != nil {
-			f.fail("writing the MODSEQ mark", merr) // what was done is done all the same
-		}
+	return lock, f.makeGoodLocked()
+}
+
+// publishChangeLocked makes known what was changed.
+func (f *Folder) publishChangeLocked(ctx context.Context) {
+	if err := f.writeMarkLocked(ctx); err != nil {
+		f.fail("writing the MODSEQ mark", err) // what was done is done all the same
 	}
 	f.catchUpLocked(ctx)
 	f.publishLocked()
-	return err
 }
 
 // makeGoodLocked does again what a failed sync may have lost, so that a change that was refused then and
@@ -491,14 +515,7 @@ func (f *Folder) syncAll(touched [2]bool, more bool) error {
 			return err
 		}
 	}
-	for s, t := range touched {
-		if t {
-			if err := f.syncDirs(subdir(s)); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return f.syncUsed(touched)
 }
 
 // syncRuns counts the syncs of own changes.

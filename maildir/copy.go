@@ -27,11 +27,8 @@ var errNotLinked = errors.New("not linked")
 // source that others have just renamed cannot be looked for under those locks, since that takes the
 // source folder's: then all are put into dest's tmp/ first.
 func (f *Folder) CopyTo(ctx context.Context, uids []uint32, dest *Folder, share bool) (Copied, error) {
-	if dest.Snapshot().gone {
-		return Copied{}, ErrGone
-	}
-	if !dest.Snapshot().writable {
-		return Copied{}, fmt.Errorf("%s: %w", dest.name, ErrReadOnly)
+	if err := dest.acceptsMail(); err != nil {
+		return Copied{}, err
 	}
 	if share {
 		res, err := f.copyLinked(ctx, uids, dest)
@@ -53,6 +50,8 @@ func (f *Folder) copyLinked(ctx context.Context, uids []uint32, dest *Folder) (r
 		}
 		from, name := f.at(snap, i)
 		m := copyOf(snap, i)
+		c, r := snap.at(i)
+		m.facts = &c.facts[r]
 		m.place = func(to place) error {
 			if err := from.linkTo(name, dest.dirOf(to.dir), to.name); err != nil {
 				return fmt.Errorf("%w: %w", errNotLinked, err)

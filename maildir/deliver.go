@@ -41,10 +41,8 @@ func (f *Folder) NewDelivery(opt DeliveryOptions) (*Delivery, error) {
 			return nil, fmt.Errorf("keyword %q: %w", k, ErrCannot)
 		}
 	}
-	if s := f.Snapshot(); s.gone {
-		return nil, ErrGone
-	} else if !s.writable {
-		return nil, fmt.Errorf("%s: %w", f.name, ErrReadOnly)
+	if err := f.acceptsMail(); err != nil {
+		return nil, err
 	}
 	if opt.Date.IsZero() {
 		opt.Date = f.store.opt.Clock()
@@ -55,6 +53,17 @@ func (f *Folder) NewDelivery(opt DeliveryOptions) (*Delivery, error) {
 		return nil, wrapSys("create", "tmp/"+temp, err)
 	}
 	return &Delivery{folder: f, file: file, buf: bufio.NewWriterSize(file, deliveryBuffer), temp: temp, opt: opt}, nil
+}
+
+// acceptsMail tells why no message can come into the folder, nil if one can.
+func (f *Folder) acceptsMail() error {
+	switch s := f.Snapshot(); {
+	case s.gone:
+		return ErrGone
+	case !s.writable:
+		return fmt.Errorf("%s: %w", f.name, ErrReadOnly)
+	}
+	return nil
 }
 
 // Write takes octets of the message, with either kind of line end.
@@ -135,6 +144,8 @@ func (d *Delivery) Abort() {
 // incoming is a file that is about to become a message of a folder.
 type incoming struct {
 	place    func(to place) error // puts the file there; it must not exist yet
+	withdraw func(now place)      // takes it back from there; nil: it is removed
+	facts    *facts               // what is known of the file; nil: nothing
 	flags    Flags
 	keywords []string
 	sizes    string // ",S=..,W=.." or what is known of it
@@ -180,13 +191,17 @@ func CommitDeliveries(ctx context.Context, ds ...*Delivery) (uidValidity uint32,
 // addAll makes files messages of the folder: all of them, durably, or none.
 func (f *Folder) addAll(ctx context.Context, in []incoming) (uids []uint32, err error) {
 	err = f.changeLocked(ctx, func() error {
-		uids, err = f.addAllLocked(ctx, in)
+		uids, err = f.addAllLocked(ctx, in, nil)
 		return err
 	})
 	return uids, err
 }
 
-func (f *Folder) addAllLocked(ctx context.Context, in []incoming) (uids []uint32, err error) {
+// addAllLocked is addAll under the locks. alsoSync, if not nil, syncs what must be durable besides before there are UIDs.
+func (f *Folder) addAllLocked(ctx context.Context, in []incoming, alsoSync func() error) (uids []uint32, err error) {
+	if err := f.listWritable(); err != nil {
+		return nil, err
+	}
 	if err := f.assignLocked(ctx, true); err != nil { // who was there before goes before
 		return nil, err
 	}
@@ -197,8 +212,10 @@ func (f *Folder) addAllLocked(ctx context.Context, in []incoming) (uids []uint32
 	recs := make([]uidRecord, 0, len(in))
 	defer func() {
 		if err != nil {
-			for _, p := range placed { // never acknowledged: withdraw
-				if f.dirOf(p.dir).remove(p.name) == nil {
+			for i, p := range placed { // never acknowledged: withdraw
+				if in[i].withdraw != nil {
+					in[i].withdraw(p)
+				} else if f.dirOf(p.dir).remove(p.name) == nil {
 					f.expectLocked(p.dir, p.name, false)
 				}
 			}
@@ -226,6 +243,11 @@ func (f *Folder) addAllLocked(ctx context.Context, in []incoming) (uids []uint32
 	if err := f.syncPlaces(placed); err != nil {
 		return nil, err
 	}
+	if alsoSync != nil {
+		if err := alsoSync(); err != nil {
+			return nil, err
+		}
+	}
 	if err := f.recordLocked(recs); err != nil {
 		return nil, err
 	}
@@ -238,6 +260,9 @@ func (f *Folder) addAllLocked(ctx context.Context, in []incoming) (uids []uint32
 		}
 		if more != nil {
 			m.extra = more[i]
+		}
+		if k := in[i].facts; k != nil {
+			m.date, m.disk, m.ino = k.date.Load(), k.disk.Load(), k.ino.Load()
 		}
 		f.addLocked(m)
 		uids = append(uids, r.uid)
@@ -289,6 +314,11 @@ func (f *Folder) syncPlaces(placed []place) error {
 	for _, p := range placed {
 		used[p.dir] = true
 	}
+	return f.syncUsed(used)
+}
+
+// syncUsed syncs new/ and cur/ as far as they are used.
+func (f *Folder) syncUsed(used [2]bool) error {
 	for s, u := range used {
 		if u {
 			if err := f.syncDirs(subdir(s)); err != nil {

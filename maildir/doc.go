@@ -28,7 +28,8 @@
 // # Locks
 //
 // In this order: Tree.makeMu or Tree.subMu, or seenFile.mu with the dot lock of its file; Folder.mu of one
-// folder, never of two; the dot lock of the same folder or tree. Store.mu, Folder.subMu, subscribers.mu, queue.mu and
+// folder, the dot lock of the same folder or tree. Only a move (move.go) holds those of two folders, the
+// one with the lower inode first. Store.mu, Folder.subMu, subscribers.mu, queue.mu and
 // watcher.mu are leaves: nothing is waited for under them. A barrier is waited
 // for under Folder.mu, which the watcher's goroutine never takes.
 //

@@ -70,6 +70,7 @@ type Folder struct {
 	spare     []event              // the queue's other buffer
 	adopted   map[string]uidRecord // recorded by another program, not in the state yet
 	unsynced  [2]bool              // new/ and cur/: changed by us since they were synced
+	moving    *move                // that takes messages out of here just now; nil if none does
 
 	index   *indexFile // as last read or saved; nil if there is none
 	saved   *Snapshot  // what the index holds

@@ -440,6 +440,9 @@ func (f *Folder) expungeDoubtfulLocked(doubts map[string]doubt) bool {
 
 // dropLocked takes messages whose files are gone out of the state.
 func (f *Folder) dropLocked(uids []uint32) bool {
+	if f.moving != nil {
+		uids = slices.DeleteFunc(uids, f.moving.leaving)
+	}
 	if len(uids) == 0 {
 		return false
 	}

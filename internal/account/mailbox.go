@@ -128,14 +128,11 @@ func (m *Mailbox) refused(have, want Rights) error {
 }
 
 // Current is the newest snapshot; it costs nothing.
-func (m *Mailbox) Current() *Snapshot { return m.seenBy(m.folder.Snapshot()) }
-
-// seenBy gives a snapshot of the folder as this reader sees it.
-func (m *Mailbox) seenBy(s *Snapshot) *Snapshot {
+func (m *Mailbox) Current() *Snapshot {
 	if m.seen != nil {
-		return m.seen.Over(s)
+		return m.seen.Over(m.folder)
 	}
-	return s
+	return m.folder.Snapshot()
 }
 
 // Sync gives a snapshot that holds what other programs did before the call.
@@ -146,7 +143,7 @@ func (m *Mailbox) Sync(ctx context.Context) (*Snapshot, error) {
 		return s, err
 	}
 	m.seen.Sync()
-	return m.seenBy(s), nil
+	return m.Current(), nil
 }
 
 // Notify calls tell after each new snapshot, when the rights may have changed, and when the mailbox is gone. tell is
@@ -245,31 +242,36 @@ func (m *Mailbox) permitted(c Change) (Change, error) {
 // Copy copies all of the UIDs that are there, or none, for who may insert into dest. The copies have the flags that
 // the user may set there. Their UIDs are told only to who may read dest (RFC 4315 section 3).
 func (m *Mailbox) Copy(ctx context.Context, uids []uint32, dest string) (Copied, error) {
+	return m.into(ctx, dest, func(d *destination) (Copied, error) {
+		return m.folder.CopyTo(ctx, uids, d.folder, d.place.tree == m.place.tree)
+	})
+}
+
+// Move moves all of the UIDs that are there, or none (RFC 6851), for who may delete and expunge here. What Copy says
+// of flags and UIDs holds for it.
+func (m *Mailbox) Move(ctx context.Context, uids []uint32, dest string) (Copied, error) {
+	if err := m.need(DeleteMessage | Expunge); err != nil {
+		return Copied{}, err
+	}
+	return m.into(ctx, dest, func(d *destination) (Copied, error) {
+		return m.folder.MoveTo(ctx, uids, d.folder, d.place.tree == m.place.tree)
+	})
+}
+
+// into opens the destination of COPY or MOVE for do.
+func (m *Mailbox) into(ctx context.Context, dest string, do func(d *destination) (Copied, error)) (Copied, error) {
 	d, err := m.user.destination(ctx, dest)
 	if err != nil {
 		return Copied{}, err
 	}
 	defer d.close()
-	c, err := m.folder.CopyTo(ctx, uids, d.folder, d.place.tree == m.place.tree)
+	c, err := do(d)
 	if errors.Is(err, ErrGone) && !m.Gone() { // the destination, not the selected mailbox
 		err = d.place.missing()
 	}
 	if !d.rights.Has(Read) {
 		c.UIDValidity, c.To = 0, nil
 	}
-	return c, err
-}
-
-// Move copies and then expunges what was copied (RFC 6851), for who may delete and expunge here.
-func (m *Mailbox) Move(ctx context.Context, uids []uint32, dest string) (Copied, error) {
-	if err := m.need(DeleteMessage | Expunge); err != nil {
-		return Copied{}, err
-	}
-	c, err := m.Copy(ctx, uids, dest)
-	if err != nil {
-		return Copied{}, err
-	}
-	_, err = m.folder.Expunge(ctx, c.From, false)
 	return c, err
 }
 
@@ -290,8 +292,8 @@ func (m *Mailbox) Expunge(ctx context.Context, uids []uint32) (*Snapshot, error)
 			}
 		}
 	}
-	s, err := m.folder.Expunge(ctx, uids, true)
-	return m.seenBy(s), err
+	_, err := m.folder.Expunge(ctx, uids, true)
+	return m.Current(), err
 }
 
 // MayRemove tells whether Remove would be allowed now.
