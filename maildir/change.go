@@ -118,15 +118,8 @@ func (f *Folder) changeLocked(ctx context.Context, do func() error) error {
 	if err := f.makeGoodLocked(); err != nil {
 		return err
 	}
-	before := f.modSeq
 	err = do()
-	if f.modSeq != before {
-		if merr := f.writeMarkLocked(ctx); merr != nil {
-			f.fail("writing the MODSEQ mark", merr) // what was done is done all the same
-		}
-	}
-	f.catchUpLocked(ctx)
-	f.publishLocked()
+	f.tellLocked(true) // what was done is done, also when the rest failed
 	return err
 }
 
@@ -165,8 +158,7 @@ func (f *Folder) storeSliceLocked(ctx context.Context, uids []uint32, ch Change,
 			err = werr
 		}
 		changed = append(changed, done...)
-		slices.Sort(changed)
-		f.touchLocked(slices.Compact(changed))
+		f.touchLocked(changed)
 	}()
 	for _, uid := range uids {
 		modified, tooMany := false, false
@@ -316,7 +308,7 @@ func (f *Folder) ownRenameLocked(from, to place) {
 }
 
 // findAgainLocked learns the names of files that others renamed just now, and
-// which are gone. It may publish.
+// which are gone.
 func (f *Folder) findAgainLocked(ctx context.Context) error {
 	if !f.watched.Load() {
 		return f.rescanLocked(ctx)
@@ -328,7 +320,7 @@ func (f *Folder) findAgainLocked(ctx context.Context) error {
 	if f.dirty {
 		return f.rescanLocked(ctx)
 	}
-	if _, err := f.followLocked(ctx); err != nil || !f.dirty {
+	if err := f.followLocked(ctx); err != nil || !f.dirty {
 		return err
 	}
 	return f.rescanLocked(ctx)
@@ -518,7 +510,7 @@ func (f *Folder) ExpungedSince(modSeq uint64) (uids []uint32, ok bool) {
 		}
 	}
 	slices.Sort(uids)
-	return uids, true
+	return slices.Compact(uids), true
 }
 
 // TellModSeqs announces that clients will be told MODSEQs: from now on every

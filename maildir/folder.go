@@ -76,7 +76,7 @@ type Folder struct {
 	savedAt time.Time
 
 	modSeq    uint64 // the highest given
-	behind    bool   // another process gave MODSEQs for changes that may not have been seen yet
+	untold    untold // what happened and is in no snapshot yet
 	modSeqOut bool   // clients are told MODSEQs: the mark in the list must stay above
 	history   history
 	gone      bool
@@ -97,6 +97,7 @@ type place struct {
 type presence struct {
 	places []place
 	came   int    // how often a name was said to be there
+	other  bool   // one of them had other flags than the message is told to have
 	ino    uint64 // of the file, as the last scan said; 0 if an event told of it
 }
 
@@ -302,6 +303,7 @@ func (f *Folder) vanishLocked() {
 		return
 	}
 	f.gone = true
+	f.giveNumbersLocked(f.countLocked(f.untold.count())) // nobody goes on from these
 	f.publishLocked()
 }
 
