@@ -191,15 +191,16 @@ func (f *Folder) markOnDisk() uint64 {
 
 // givenByOthers reads what was given so far, without a lock: 0 if it does not tell.
 func (f *Folder) givenByOthers() uint64 {
-	b, _, err := f.home.readFile(counterName, counterSize)
-	if err != nil || len(b) != counterSize {
-		return 0
+	for range 3 { // it may be half written just then
+		b, _, err := f.home.readFile(counterName, counterSize)
+		if err != nil || len(b) != counterSize {
+			return 0
+		}
+		if n, ok := parseCounter(b, f.store.boot); ok {
+			return n
+		}
 	}
-	n, ok := parseCounter(b, f.store.boot)
-	if !ok {
-		return 0
-	}
-	return n
+	return 0
 }
 
 // firstModSeqLocked sets the MODSEQ of a folder that is being loaded. known is the highest in

@@ -23,12 +23,13 @@
 // Neither a listing nor an event tells the truth by itself. The rules that
 // together do stand at the head of reconcile.go; scan.go and watch.go are their
 // other parts. Every change of a name or of the uid list is made holding
-// dovecot-uidlist.lock, and every UID is on disk before anybody hears of it.
+// dovecot-uidlist.lock, and every UID is on disk before anybody hears of it. What
+// happened gets its MODSEQs right before it is told, and nothing is published in between: see number.go.
 //
 // # Locks
 //
 // In this order: Tree.makeMu or Tree.subMu; Folder.mu of one folder, never of two; the
-// dot lock of the same folder or tree. Store.mu, Folder.subMu, queue.mu and
+// dot lock of the same folder or tree; the flock on its postroom.modseq. Store.mu, Folder.subMu, queue.mu and
 // watcher.mu are leaves: nothing is waited for under them. A barrier is waited
 // for under Folder.mu, which the watcher's goroutine never takes.
 //

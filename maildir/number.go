@@ -163,7 +163,7 @@ func (f *Folder) seeOthersLocked(ctx context.Context, locked bool) error {
 	} else if err := f.pollLocked(ctx); err != nil {
 		return err
 	}
-	if !locked && f.listBehindLocked() {
+	if !locked && f.list.persisted && f.sticky && f.stampOf(uidlistName) != f.list.stamp {
 		return errListBehind
 	}
 	return nil

@@ -135,7 +135,7 @@ func (f *Folder) Sync(ctx context.Context) (*Snapshot, error) {
 	if err := f.refreshLocked(ctx); err != nil {
 		return nil, err
 	}
-	if given > f.modSeq && !f.listBehindLocked() {
+	if given > f.modSeq {
 		// Another process told it, and all it was told for is seen now.
 		f.modSeq, f.untold.any = given, true
 		f.tellLocked(false)
@@ -427,11 +427,6 @@ func (f *Folder) pollLocked(ctx context.Context) error {
 func (f *Folder) settledStamp(s stamp) bool {
 	age := f.store.opt.Clock().UnixNano() - max(s.mtime, s.ctime)
 	return age > int64(2*time.Second)
-}
-
-// listBehindLocked tells whether others have written the uid list since it was read.
-func (f *Folder) listBehindLocked() bool {
-	return f.list.persisted && f.sticky && f.stampOf(uidlistName) != f.list.stamp
 }
 
 // checkListLocked sees whether another program gave UIDs, and follows.
