@@ -76,11 +76,6 @@ func (f *Folder) assignWritableLocked(ctx context.Context, locked bool) error {
 	var letters Flags
 	for _, r := range recs {
 		letters |= f.addKnown(r)
-		if f.adopted[r.base].uid == r.uid {
-			delete(f.adopted, r.base)
-		} else {
-			f.forgetRecordLocked(r.base) // it came too late: higher UIDs have been given
-		}
 	}
 	f.nameLettersLocked(letters)
 	if !locked {
@@ -94,6 +89,11 @@ func (f *Folder) addKnown(r uidRecord) Flags {
 	m := f.known(r, f.fresh[r.base])
 	f.addLocked(m)
 	delete(f.fresh, r.base)
+	if f.adopted[r.base].uid == r.uid {
+		delete(f.adopted, r.base)
+	} else {
+		f.forgetRecordLocked(r.base) // it came too late: higher UIDs had been given
+	}
 	return m.flags & allLetters
 }
 
@@ -200,16 +200,16 @@ func (f *Folder) assignReadOnlyLocked(ctx context.Context) error {
 // caller holds the list's lock. When such a record names a file that no event
 // has told of yet, its event is under way: a barrier brings it.
 func (f *Folder) readTailLocked(ctx context.Context) error {
-	if f.list.persisted && !f.listPinned() {
-		return f.followListLocked(ctx)
-	}
 	tail, from := make(map[string]uidRecord), f.list.next()
+	if f.list.persisted && !f.listPinned() {
+		return f.followListLocked(ctx, from)
+	}
 	replaced, err := f.list.readTail(f.home, func(r uidRecord) { tail[r.base] = r })
 	if err != nil {
 		return err
 	}
 	if replaced {
-		return f.followListLocked(ctx)
+		return f.followListLocked(ctx, from)
 	}
 	return f.adoptRecordsLocked(ctx, tail, from)
 }
@@ -334,8 +334,9 @@ func (f *Folder) reassignedLocked(records map[string]uidRecord) {
 }
 
 // followListLocked reads a list that was replaced as a whole. Messages that it
-// no longer names were given up by another program: they get new UIDs.
-func (f *Folder) followListLocked(ctx context.Context) error {
+// no longer names were given up by another program: they get new UIDs. from is the least UID
+// that was unknown before.
+func (f *Folder) followListLocked(ctx context.Context, from uint32) error {
 	records := make(map[string]uidRecord)
 	list, err := readUIDList(f.home, uidlistName, func(r uidRecord) { records[r.base] = r })
 	if err != nil && !errors.Is(err, ErrDamaged) {
@@ -358,7 +359,6 @@ func (f *Folder) followListLocked(ctx context.Context) error {
 		f.list.persisted = false
 		return f.rewriteListLocked(nil)
 	}
-	from := f.list.next()
 	if list.modSeqMark < f.list.modSeqMark {
 		list.modSeqMark, list.untidy = f.list.modSeqMark, true
 	}

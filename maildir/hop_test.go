@@ -132,3 +132,23 @@ func TestNothingToldUnseen(t *testing.T) {
 		t.Errorf("HIGHESTMODSEQ %d, %d messages", snap.HighestModSeq(), snap.Len())
 	}
 }
+
+// TestReadOnlyFollowsList: where nothing can be written, a message that took its UID from another program's record
+// has not vanished when the next record comes.
+func TestReadOnlyFollowsList(t *testing.T) {
+	dir, a, b := twoProcesses(t)
+	b.mu.Lock()
+	b.writable = false
+	b.mu.Unlock()
+	for n, base := range []string{"4.w", "5.v", "6.u"} {
+		put(t, dir+"/cur/"+base+":2,", "text\n")
+		synced(t, a)
+		snap := synced(t, b)
+		if snap.Len() != n+4 {
+			t.Fatalf("%d messages, want %d", snap.Len(), n+4)
+		}
+		if gone, _ := b.ExpungedSince(b.history.floor); len(gone) > 0 {
+			t.Errorf("UIDs %v are told as vanished", gone)
+		}
+	}
+}
