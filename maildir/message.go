@@ -128,8 +128,7 @@ func (f *Folder) replaced(ctx context.Context, uid uint32) error {
 	f.dropLocked([]uint32{uid})
 	f.fresh[baseOf(at.name)] = &presence{places: []place{at}}
 	err := f.assignLocked(ctx, false)
-	f.catchUpLocked(ctx)
-	f.publishLocked()
+	f.tellLocked(false)
 	return err
 }
 
@@ -140,8 +139,7 @@ func (f *Folder) lookAgain(ctx context.Context) error {
 	if err := f.findAgainLocked(ctx); err != nil {
 		return err
 	}
-	f.catchUpLocked(ctx)
-	f.publishLocked()
+	f.tellLocked(false)
 	return nil
 }
 
