@@ -72,7 +72,7 @@ func always() searchKey {
 
 func hasFlag(f account.Flags) func(*searchParser) (searchKey, bool) {
 	return func(*searchParser) (searchKey, bool) {
-		return searchKey{costFlags, func(m *candidate) (bool, error) { return m.s.Flags(m.j)&f != 0, nil }}, true
+		return searchKey{costFlags, func(m *candidate) (bool, error) { return m.Flags()&f != 0, nil }}, true
 	}
 }
 
@@ -91,12 +91,12 @@ func hasKeyword(sp *searchParser) (searchKey, bool) {
 	if !sp.SP() || !sp.Flag(&name) {
 		return searchKey{}, false
 	}
-	return searchKey{costFlags, func(m *candidate) (bool, error) { return m.s.HasKeyword(m.j, name), nil }}, true
+	return searchKey{costFlags, func(m *candidate) (bool, error) { return m.HasKeyword(name), nil }}, true
 }
 
 func isRecent(*searchParser) (searchKey, bool) {
 	return searchKey{costFlags, func(m *candidate) (bool, error) {
-		return m.sel.recent.Contains(m.s.UID(m.j)), nil
+		return m.sel.recent.Contains(m.UID()), nil
 	}}, true
 }
 
@@ -256,5 +256,5 @@ func modSeqAtLeast(sp *searchParser) (searchKey, bool) {
 		return searchKey{}, false
 	}
 	sp.cmd.needModSeq = true
-	return searchKey{costFlags, func(m *candidate) (bool, error) { return m.s.ModSeq(m.j) >= n, nil }}, true
+	return searchKey{costFlags, func(m *candidate) (bool, error) { return m.ModSeq() >= n, nil }}, true
 }

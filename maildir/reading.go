@@ -30,6 +30,7 @@ type Reading struct {
 	snap   *Snapshot // in which c has it, as its r-th
 	c      *records
 	r      int
+	near   [2]int // the chunk of the last message: where Seek looks, and in the newest snapshot
 	rec    message.Record
 	msg    Message
 	opened bool
@@ -48,7 +49,7 @@ func (rd *Reading) Seek(s *Snapshot, i int) {
 		rd.folder.cache.append(&rd.batch, rd.folder.Snapshot())
 	}
 	rd.snap = s
-	rd.c, rd.r = s.at(i)
+	rd.c, rd.r = s.atNear(i, &rd.near[0])
 	rd.uid = rd.c.recs[rd.r].uid
 }
 
@@ -71,12 +72,11 @@ func (rd *Reading) Close() {
 // locate gives the newest records with the message.
 func (rd *Reading) locate() (*records, int, error) {
 	if now := rd.folder.Snapshot(); now != rd.snap {
-		i, ok := now.Find(rd.uid)
+		c, r, ok := now.findNear(rd.uid, &rd.near[1], rd.r)
 		if !ok {
 			return nil, 0, fmt.Errorf("UID %d: %w", rd.uid, ErrExpunged)
 		}
-		rd.snap = now
-		rd.c, rd.r = now.at(i)
+		rd.snap, rd.c, rd.r = now, c, r
 	}
 	return rd.c, rd.r, nil
 }

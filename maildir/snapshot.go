@@ -3,7 +3,6 @@ package maildir
 import (
 	"slices"
 	"sort"
-	"strings"
 )
 
 // Snapshot is the state of a folder at one moment: its messages in the order
@@ -70,6 +69,42 @@ func (s *Snapshot) at(i int) (*records, int) {
 	return s.chunks[lo-1].get(), i - int(s.starts[lo-1])
 }
 
+// atNear is at for who asks for one message after another: near is the chunk that had the last.
+func (s *Snapshot) atNear(i int, near *int) (*records, int) {
+	for ci := *near; ci < min(*near+2, len(s.chunks)); ci++ {
+		if r := i - int(s.starts[ci]); r >= 0 && r < int(s.chunks[ci].n) {
+			*near = ci
+			return s.chunks[ci].get(), r
+		}
+	}
+	lo, _ := slices.BinarySearch(s.starts, uint32(i)+1)
+	*near = lo - 1
+	return s.chunks[lo-1].get(), i - int(s.starts[lo-1])
+}
+
+// findNear is Find for who asks for one message after another: near is the chunk that had the last, and at where in it
+// the message may be.
+func (s *Snapshot) findNear(uid uint32, near *int, at int) (*records, int, bool) {
+	for ci := *near; ci < min(*near+2, len(s.chunks)); ci++ {
+		c := s.chunks[ci]
+		if uid < c.firstUID || uid > c.lastUID {
+			continue
+		}
+		*near = ci
+		recs := c.get()
+		if at >= len(recs.recs) || recs.recs[at].uid != uid {
+			at = recs.find(uid)
+		}
+		return recs, at, recs.recs[at].uid == uid
+	}
+	i, ok := s.Find(uid)
+	if !ok {
+		return nil, 0, false
+	}
+	c, r := s.atNear(i, near)
+	return c, r, true
+}
+
 // UID of message i.
 func (s *Snapshot) UID(i int) uint32 { c, r := s.at(i); return c.recs[r].uid }
 
@@ -121,15 +156,7 @@ func (s *Snapshot) Keywords(i int) []string {
 // HasKeyword tells whether message i has the keyword; case does not matter.
 func (s *Snapshot) HasKeyword(i int, keyword string) bool {
 	c, r := s.at(i)
-	if c.recs[r].flags&s.keywords.letter(keyword) != 0 {
-		return true
-	}
-	for _, k := range c.extra[c.recs[r].uid] {
-		if strings.EqualFold(k, keyword) {
-			return true
-		}
-	}
-	return false
+	return c.hasKeyword(r, s.keywords, keyword)
 }
 
 // AllKeywords lists the keywords that are defined in the folder.
