@@ -101,7 +101,7 @@ func TestCacheAnswers(t *testing.T) {
 		}
 		perMessage := 0
 		for _, p := range f.cache.pages {
-			perMessage += cap(*p) * binary.Size(cacheEntry{})
+			perMessage += cap(p.entries) * binary.Size(cacheEntry{})
 		}
 		if perMessage /= len(texts); perMessage > 20 {
 			t.Errorf("the cache holds %d octets of memory a message", perMessage)

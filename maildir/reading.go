@@ -23,7 +23,7 @@ type Reading struct {
 	ready  bool  // the cache was refreshed
 	src    bytes.Reader
 
-	known pageCopy
+	known knownPage
 
 	// of the message at hand
 	uid    uint32
@@ -300,21 +300,21 @@ func (rd *Reading) entry() (cacheEntry, bool) {
 	k := &rd.known
 	if of := rd.uid / pageUIDs; !k.valid || of != k.of {
 		rd.refresh()
-		rd.folder.cache.copyPage(&rd.known, of)
+		*k = rd.folder.cache.lend(of)
 	}
 	low := rd.uid % pageUIDs
-	for n := k.at; n < min(k.at+2, len(k.page)); n++ { // mostly the next, or once more the last
-		if k.page[n].low() == low {
+	for n := k.at; n < min(k.at+2, len(k.entries)); n++ { // mostly the next, or once more the last
+		if k.entries[n].low() == low {
 			k.at = n
-			return k.page[n], true
+			return k.entries[n], true
 		}
 	}
-	n, ok := k.page.search(low)
+	n, ok := k.entries.search(low)
 	if !ok {
 		return cacheEntry{}, false
 	}
 	k.at = n
-	return k.page[n], true
+	return k.entries[n], true
 }
 
 // refresh lets the cache look at its file, once a Reading.
