@@ -181,7 +181,10 @@ func inNamedHeader(sp *searchParser) (searchKey, bool) {
 func headerKey(field, text string) searchKey {
 	needle, set := message.NewNeedle(text), message.NewFieldSet([]string{field})
 	return searchKey{costHeader, func(m *candidate) (bool, error) {
-		rec, err := m.read().Record()
+		if m.read().Lacks(set, needle) {
+			return false, nil
+		}
+		rec, err := m.rd.Record()
 		if err != nil {
 			return false, err
 		}

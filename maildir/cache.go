@@ -15,7 +15,7 @@ import (
 )
 
 // cache is a folder's postroom.cache, as far as this process knows it: for each
-// UID where its last record stands, 12 octets of memory. Its lock is a leaf. Whatever fails here only
+// UID where its last record stands and what it is about, 32 octets of memory. Its lock is a leaf. Whatever fails here only
 // means that messages are parsed again.
 type cache struct {
 	folder *Folder
@@ -59,23 +59,26 @@ func (p *page) ownLocked() {
 	}
 }
 
-// cacheEntry is packed: the UID's low 9 bits and 23 of the key's check; 40 bits of the offset, 24 of the sent day.
-type cacheEntry [3]uint32
+// cacheEntry is what is known of a record without reading it.
+type cacheEntry struct {
+	packed [3]uint32 // the UID's low 9 bits and 23 of the key's check; 40 bits of the offset, 24 of the sent day
+	sketch message.Sketch
+}
 
 func makeEntry(c cached) cacheEntry {
 	day := uint32(noDay)
 	if d := int64(c.day) + dayZero; c.day != message.NoDay && d >= 0 && d < noDay {
 		day = uint32(d)
 	}
-	return cacheEntry{c.uid%pageUIDs<<23 | c.key.check(), uint32(c.off), uint32(c.off>>32)<<24 | day}
+	return cacheEntry{[3]uint32{c.uid%pageUIDs<<23 | c.key.check(), uint32(c.off), uint32(c.off>>32)<<24 | day}, c.sketch}
 }
 
-func (e cacheEntry) low() uint32   { return e[0] >> 23 }
-func (e cacheEntry) check() uint32 { return e[0] & checkMask }
-func (e cacheEntry) offset() int64 { return int64(e[2]>>24)<<32 | int64(e[1]) }
+func (e *cacheEntry) low() uint32   { return e.packed[0] >> 23 }
+func (e *cacheEntry) check() uint32 { return e.packed[0] & checkMask }
+func (e *cacheEntry) offset() int64 { return int64(e.packed[2]>>24)<<32 | int64(e.packed[1]) }
 
-func (e cacheEntry) day() int32 {
-	if d := e[2] & noDay; d != noDay {
+func (e *cacheEntry) day() int32 {
+	if d := e.packed[2] & noDay; d != noDay {
 		return int32(d) - dayZero
 	}
 	return message.NoDay

@@ -201,7 +201,7 @@ func (rd *Reading) kept(c *records, r int) message.Record {
 
 // fromCache reads the record where the entry in memory says, or else a newer one does.
 func (rd *Reading) fromCache(key cacheKey) (message.Record, bool) {
-	if e, ok := rd.entry(); ok && e.check() == key.check() {
+	if e := rd.entry(); e != nil && e.check() == key.check() {
 		if rec, ok := rd.win.record(rd.known.file, rd.known.seed, e.offset(), rd.uid, key); ok {
 			return rec, true
 		}
@@ -283,10 +283,8 @@ func (rd *Reading) SentDay() (int32, error) {
 	if err != nil {
 		return 0, err
 	}
-	if key, known := c.facts[r].key(); known {
-		if e, ok := rd.entry(); ok && e.check() == key.check() {
-			return e.day(), nil
-		}
+	if e := rd.entryOf(c, r); e != nil {
+		return e.day(), nil
 	}
 	rec, err := rd.Record()
 	if err != nil {
@@ -295,8 +293,30 @@ func (rd *Reading) SentDay() (int32, error) {
 	return rec.SentDay(), nil
 }
 
-// entry gives what the cache has of the message in memory. It may not have the newest yet.
-func (rd *Reading) entry() (cacheEntry, bool) {
+// Lacks tells that the field of the set, which is one, is known not to hold the needle. It reads nothing.
+func (rd *Reading) Lacks(s *message.FieldSet, n *message.Needle) bool {
+	c, r, err := rd.locate()
+	if err != nil {
+		return false
+	}
+	e := rd.entryOf(c, r)
+	return e != nil && e.sketch.Lacks(s, n)
+}
+
+// entryOf gives what the cache has in memory of the message at hand, nil if that may be another file's.
+func (rd *Reading) entryOf(c *records, r int) *cacheEntry {
+	key, known := c.facts[r].key()
+	if !known {
+		return nil
+	}
+	if e := rd.entry(); e != nil && e.check() == key.check() {
+		return e
+	}
+	return nil
+}
+
+// entry gives what the cache has of the UID in memory, or nil. It may not have the newest yet. It is not to be changed.
+func (rd *Reading) entry() *cacheEntry {
 	k := &rd.known
 	if of := rd.uid / pageUIDs; !k.valid || of != k.of {
 		rd.refresh()
@@ -306,15 +326,15 @@ func (rd *Reading) entry() (cacheEntry, bool) {
 	for n := k.at; n < min(k.at+2, len(k.entries)); n++ { // mostly the next, or once more the last
 		if k.entries[n].low() == low {
 			k.at = n
-			return k.entries[n], true
+			return &k.entries[n]
 		}
 	}
 	n, ok := k.entries.search(low)
 	if !ok {
-		return cacheEntry{}, false
+		return nil
 	}
 	k.at = n
-	return k.entries[n], true
+	return &k.entries[n]
 }
 
 // refresh lets the cache look at its file, once a Reading.
