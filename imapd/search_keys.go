@@ -115,8 +115,14 @@ func arrived(test func(d, want int32) bool) func(*searchParser) (searchKey, bool
 		}
 		day := dayOf(want)
 		return searchKey{costInfo, func(m *candidate) (bool, error) {
-			n, err := m.read().DateNano()
-			return err == nil && test(dayOf(time.Unix(0, n)), day), err
+			n, known := m.DateNano()
+			if !known {
+				var err error
+				if n, err = m.read().DateNano(); err != nil {
+					return false, err
+				}
+			}
+			return test(dayOf(time.Unix(0, n)), day), nil
 		}}, true
 	}
 }
@@ -130,8 +136,14 @@ func sent(test func(d, want int32) bool) func(*searchParser) (searchKey, bool) {
 		}
 		day := dayOf(want)
 		return searchKey{costHeader, func(m *candidate) (bool, error) {
-			d, err := m.read().SentDay()
-			return err == nil && d != message.NoDay && test(d, day), err
+			d, known := m.SentDay()
+			if !known {
+				var err error
+				if d, err = m.read().SentDay(); err != nil {
+					return false, err
+				}
+			}
+			return d != message.NoDay && test(d, day), nil
 		}}, true
 	}
 }

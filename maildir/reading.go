@@ -283,7 +283,12 @@ func (rd *Reading) SentDay() (int32, error) {
 	if err != nil {
 		return 0, err
 	}
-	if e := rd.entryOf(c, r); e != nil {
+	k := &c.facts[r]
+	if day, known := k.sentDay(); known {
+		return day, nil
+	}
+	if e, key := rd.entryOf(c, r); e != nil {
+		k.learnSent(key, e.day())
 		return e.day(), nil
 	}
 	rec, err := rd.Record()
@@ -299,20 +304,20 @@ func (rd *Reading) Lacks(s *message.FieldSet, n *message.Needle) bool {
 	if err != nil {
 		return false
 	}
-	e := rd.entryOf(c, r)
+	e, _ := rd.entryOf(c, r)
 	return e != nil && e.sketch.Lacks(s, n)
 }
 
-// entryOf gives what the cache has in memory of the message at hand, nil if that may be another file's.
-func (rd *Reading) entryOf(c *records, r int) *cacheEntry {
+// entryOf gives what the cache has in memory of the message at hand, and of which file; nil if that may be another.
+func (rd *Reading) entryOf(c *records, r int) (*cacheEntry, cacheKey) {
 	key, known := c.facts[r].key()
 	if !known {
-		return nil
+		return nil, key
 	}
 	if e := rd.entry(); e != nil && e.check() == key.check() {
-		return e
+		return e, key
 	}
-	return nil
+	return nil, key
 }
 
 // entry gives what the cache has of the UID in memory, or nil. It may not have the newest yet. It is not to be changed.

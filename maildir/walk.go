@@ -77,6 +77,15 @@ func (w *Walk) ModSeq() uint64 { return w.shown.recs[w.at].modSeq }
 // HasKeyword is the snapshot's.
 func (w *Walk) HasKeyword(keyword string) bool { return w.shown.hasKeyword(w.at, w.words, keyword) }
 
+// SentDay is Reading.SentDay, if it is known.
+func (w *Walk) SentDay() (day int32, known bool) { return w.shown.facts[w.at].sentDay() }
+
+// DateNano is Reading.DateNano, if it is known.
+func (w *Walk) DateNano() (n int64, known bool) {
+	n = w.shown.facts[w.at].date.Load()
+	return n, n != 0
+}
+
 // hasKeyword tells whether message i has the keyword; case does not matter.
 func (r *records) hasKeyword(i int, words *keywordTable, keyword string) bool {
 	m := &r.recs[i]
