@@ -56,8 +56,8 @@ func (s *Snapshot) Writable() bool { return s.writable }
 // are those last seen.
 func (s *Snapshot) Gone() bool { return s.gone }
 
-// at gives the records that hold message i, which must be in range, and its index there.
-func (s *Snapshot) at(i int) (*records, int) {
+// chunkWith gives the chunk that holds message i, which must be in range.
+func (s *Snapshot) chunkWith(i int) int {
 	lo, hi := 0, len(s.starts)
 	for lo < hi {
 		if mid := int(uint(lo+hi) >> 1); int(s.starts[mid]) <= i {
@@ -66,7 +66,13 @@ func (s *Snapshot) at(i int) (*records, int) {
 			hi = mid
 		}
 	}
-	return s.chunks[lo-1].get(), i - int(s.starts[lo-1])
+	return lo - 1
+}
+
+// at gives the records that hold message i, which must be in range, and its index there.
+func (s *Snapshot) at(i int) (*records, int) {
+	ci := s.chunkWith(i)
+	return s.chunks[ci].get(), i - int(s.starts[ci])
 }
 
 // atNear is at for who asks for one message after another: near is the chunk that had the last.
@@ -77,9 +83,8 @@ func (s *Snapshot) atNear(i int, near *int) (*records, int) {
 			return s.chunks[ci].get(), r
 		}
 	}
-	lo, _ := slices.BinarySearch(s.starts, uint32(i)+1)
-	*near = lo - 1
-	return s.chunks[lo-1].get(), i - int(s.starts[lo-1])
+	*near = s.chunkWith(i)
+	return s.chunks[*near].get(), i - int(s.starts[*near])
 }
 
 // findNear is Find for who asks for one message after another: near is the chunk that had the last, and at where in it
