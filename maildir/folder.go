@@ -249,6 +249,9 @@ func (f *Folder) unload() {
 		f.saveIndexLocked(ctx)
 		cancel()
 	}
+	if snap := f.snap.Load(); snap != nil {
+		f.store.memory.unloaded.Add(int64(snap.Len()))
+	}
 	f.index.close()
 	f.cache.close()
 	for _, d := range []*dir{f.new, f.cur} {

@@ -87,6 +87,21 @@ func (k *facts) key() (key cacheKey, ok bool) {
 func (k *facts) doubt() {
 	k.ino.Store(0)
 	k.date.Store(0)
+	k.sent.Store(0)
+}
+
+// learnSent notes the day of the Date field that a file of that key has.
+func (k *facts) learnSent(key cacheKey, day int32) {
+	k.sent.Store(int64(day) + sentKnown)
+	if now, _ := k.key(); now != key {
+		k.sent.Store(0) // another file has come meanwhile
+	}
+}
+
+// sentDay gives it, if it is known.
+func (k *facts) sentDay() (int32, bool) {
+	n := k.sent.Load()
+	return int32(n - sentKnown), n != 0
 }
 
 // learn notes what a file is like. It is false when the size is not what it was: content is immutable, so
@@ -103,6 +118,7 @@ func (c *records) learn(i int, st *unix.Stat_t) bool {
 	k.disk.Store(now.disk + 1)
 	k.date.Store(now.mtime)
 	k.ino.Store(now.ino)
+	k.sent.Store(0)
 	c.learnt.Store(true)
 	return true
 }
