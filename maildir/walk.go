@@ -75,7 +75,9 @@ func (w *Walk) Flags() Flags { return w.as.flagsOf(&w.shown.recs[w.at]) }
 func (w *Walk) ModSeq() uint64 { return w.as.modSeqOf(&w.shown.recs[w.at]) }
 
 // HasKeyword is the snapshot's.
-func (w *Walk) HasKeyword(keyword string) bool { return w.shown.hasKeyword(w.at, w.as.keywords, keyword) }
+func (w *Walk) HasKeyword(keyword string) bool {
+	return w.shown.hasKeyword(w.at, w.as.keywords, keyword)
+}
 
 // SentDay is Reading.SentDay, if it is known.
 func (w *Walk) SentDay() (day int32, known bool) { return w.shown.facts[w.at].sentDay() }
