@@ -200,6 +200,9 @@ func cachedBy(s *Snapshot) *clientCache {
 // back asks for what was changed since, and must then have it all.
 func (c *clientCache) back(t *testing.T, s *Snapshot) {
 	t.Helper()
+	if s.HighestModSeq() < c.highest {
+		t.Fatalf("HIGHESTMODSEQ went from %d to %d", c.highest, s.HighestModSeq())
+	}
 	for i := range s.Len() {
 		if s.ModSeq(i) <= c.highest && c.flags[s.UID(i)] != s.Flags(i) {
 			t.Fatalf("UID %d: %05b is not told to who knows %05b at MODSEQ %d: it is at %d", s.UID(i), s.Flags(i), c.flags[s.UID(i)], c.highest, s.ModSeq(i))
