@@ -459,7 +459,7 @@ func TestSeenKill(t *testing.T) {
 }
 
 // One state for all sessions of a reader; the owner's sessions are not woken by what others read.
-func TestSeenShared(t *testing.T) {
+func TestSeenSharedByAll(t *testing.T) {
 	sh := share(t, 10)
 	a, b := sh.open(t), sh.open(t)
 	if a != b {

@@ -156,7 +156,7 @@ func TestOwnChanges(t *testing.T) {
 		if kw, _ := os.ReadFile(dir + "/dovecot-keywords"); string(kw) != "0 $Label1\n1 Junk\n" {
 			t.Errorf("keywords file %q", kw)
 		}
-		c, err := f.CopyTo(ctx, []uint32{1, 2}, w, true)
+		c, err := f.CopyTo(ctx, []uint32{1, 2}, w, CopyOptions{})
 		must(t, err)
 		if fmt.Sprint(c.From, c.To) != "[1 2] [1 2]" {
 			t.Error(c)

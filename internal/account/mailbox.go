@@ -242,8 +242,8 @@ func (m *Mailbox) permitted(c Change) (Change, error) {
 // Copy copies all of the UIDs that are there, or none, for who may insert into dest. The copies have the flags that
 // the user may set there. Their UIDs are told only to who may read dest (RFC 4315 section 3).
 func (m *Mailbox) Copy(ctx context.Context, uids []uint32, dest string) (Copied, error) {
-	return m.into(ctx, dest, func(d *destination) (Copied, error) {
-		return m.folder.CopyTo(ctx, uids, d.folder, d.place.tree == m.place.tree)
+	return m.into(ctx, dest, func(d *maildir.Folder, opt maildir.CopyOptions) (Copied, error) {
+		return m.folder.CopyTo(ctx, uids, d, opt)
 	})
 }
 
@@ -253,21 +253,28 @@ func (m *Mailbox) Move(ctx context.Context, uids []uint32, dest string) (Copied,
 	if err := m.need(DeleteMessage | Expunge); err != nil {
 		return Copied{}, err
 	}
-	return m.into(ctx, dest, func(d *destination) (Copied, error) {
-		return m.folder.MoveTo(ctx, uids, d.folder, d.place.tree == m.place.tree)
+	return m.into(ctx, dest, func(d *maildir.Folder, opt maildir.CopyOptions) (Copied, error) {
+		return m.folder.MoveTo(ctx, uids, d, opt)
 	})
 }
 
 // into opens the destination of COPY or MOVE for do.
-func (m *Mailbox) into(ctx context.Context, dest string, do func(d *destination) (Copied, error)) (Copied, error) {
+func (m *Mailbox) into(ctx context.Context, dest string, do func(d *maildir.Folder, opt maildir.CopyOptions) (Copied, error)) (Copied, error) {
 	d, err := m.user.destination(ctx, dest)
 	if err != nil {
 		return Copied{}, err
 	}
 	defer d.close()
-	c, err := do(d)
+	carry, err := m.carrier(d)
+	if err != nil {
+		return Copied{}, err
+	}
+	c, err := do(d.folder, carry.options())
 	if errors.Is(err, ErrGone) && !m.Gone() { // the destination, not the selected mailbox
 		err = d.place.missing()
+	}
+	if err == nil {
+		carry.markSeen(ctx, c)
 	}
 	if !d.rights.Has(Read) {
 		c.UIDValidity, c.To = 0, nil
