@@ -31,7 +31,7 @@
 // dot lock of the same folder or tree. Store.mu, Folder.subMu, queue.mu and
 // watcher.mu are leaves: nothing is waited for under them. A barrier is waited
 // for under Folder.mu, which the watcher's goroutine never takes. The lock of dovecot-acl has no mutex before it: locker's
-// table keeps this process's goroutines apart. ACLWatch has locks of its own, and takes none of these while it holds one.
+// table keeps this process's goroutines apart. ACLWatch has locks of its own, and itself takes none of these while it holds one.
 //
 // # Goroutines
 //
