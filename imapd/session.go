@@ -14,7 +14,11 @@ type selection struct {
 	name string
 	// told is the snapshot that the client was told; sequence number n is its
 	// message n-1. Only report and SELECT change it.
-	told       *account.Snapshot
+	told *account.Snapshot
+	// early is how many messages the client was told of besides that had no UID in told. They are the first
+	// of those that come, whichever these will be, and if fewer come the last are taken back.
+	// Outside IDLE it is 0.
+	early      int
 	readOnly   bool
 	noModSeq   bool            // MODSEQs cannot be promised, so none is told
 	recent     wire.Numbers    // UIDs that are \Recent in this session (RFC 3501 section 2.3.2)
@@ -76,6 +80,9 @@ func (c *conn) report(expunge bool) error {
 		c.bye("", "Mailbox was deleted, renamed or replaced", "mailbox gone")
 		return errOver
 	}
+	if c.idling != nil && c.idling.news != nil {
+		sel.takeClaimed(c.idling.news.Claimed())
+	}
 	cur := sel.mbox.Current()
 	if cur == sel.told {
 		return nil
@@ -91,14 +98,22 @@ func (c *conn) report(expunge bool) error {
 		return nil
 	}
 	c.tellExpunged(n)
+	arriving := c.arriving(cur)
+	counted, count := sel.told.Len()-len(n.expunged)+sel.early, cur.Len()+arriving
+	for ; counted > count; counted-- {
+		c.number(counted, "EXPUNGE") // it was announced, and went before it had a UID
+	}
 	if n.added > 0 {
 		c.claimRecent(cur)
-		c.number(cur.Len(), "EXISTS")
-		c.tellRecent(cur)
-	} else if sel.recents(cur) != sel.toldRecent { // by an EXPUNGE, which does not imply it
+	}
+	if counted < count {
+		c.number(count, "EXISTS")
+	}
+	// An EXPUNGE does not imply that fewer are recent.
+	if counted < count && n.added > 0 || sel.recents(cur) != sel.toldRecent {
 		c.tellRecent(cur)
 	}
-	sel.told, sel.knows = cur, nil
+	sel.told, sel.early, sel.knows = cur, arriving, nil
 	if len(n.changed) > 0 || n.added > 0 {
 		c.tellKeywords(cur)
 	}

@@ -197,7 +197,8 @@ func (f *Folder) settleLocked(ctx context.Context) error {
 		}
 		before := f.state.n
 		err = f.assignLocked(ctx, false)
-		if changed || f.state.n != before {
+		f.arriving = 0 // who got no UID is not announced any more
+		if changed || f.state.n != before || f.Snapshot().arriving > 0 {
 			f.catchUpLocked(ctx)
 			if merr := f.raiseMarkLocked(ctx); merr != nil {
 				f.fail("writing the MODSEQ mark", merr)
@@ -302,7 +303,7 @@ func (f *Folder) setPresentLocked(at place, present bool) {
 			if !present {
 				return
 			}
-			p = &presence{}
+			p = &presence{delivered: at.dir == inNew}
 			f.fresh[base] = p
 		}
 		p.set(at, present) // without a name it may be on its way to another: see dropVanishedFresh

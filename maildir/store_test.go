@@ -383,7 +383,7 @@ func TestOutOfWatches(t *testing.T) {
 	defer f.Close()
 	defer w.Close()
 	told := make(chan struct{}, 1)
-	defer w.Subscribe(told)()
+	defer w.Subscribe(tokens(told)).Cancel()
 	put(t, dir+"/.Work/new/1000.a", "x\n")
 	for w.Snapshot().Len() == 0 {
 		select {

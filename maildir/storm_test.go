@@ -218,7 +218,7 @@ type stormSession struct {
 func (o *oracle) newSession(t *testing.T, tree *Tree, kind string) *stormSession {
 	f := open(t, tree, Inbox)
 	s := &stormSession{o: o, folder: f, kind: kind, wake: make(chan struct{}, 1), rng: rand.New(rand.NewPCG(1, uint64(len(kind))))}
-	f.Subscribe(s.wake)
+	f.Subscribe(tokens(s.wake))
 	s.snap = f.Snapshot()
 	for i := range s.snap.Len() {
 		s.view = append(s.view, s.snap.UID(i))

@@ -30,13 +30,14 @@ const (
 	Draft    = maildir.Draft
 )
 
-// Change is one STORE; StoreResult what came of it.
+// Change is one STORE, StoreResult what came of it; Subscriber is a session that waits for news.
 type (
 	Change      = maildir.Change
 	StoreResult = maildir.StoreResult
 	StoreOp     = maildir.StoreOp
 	Copied      = maildir.Copied
 	Message     = maildir.Message
+	Subscriber  = maildir.Subscriber
 )
 
 // The forms of STORE.

@@ -53,10 +53,16 @@ func (m *Mailbox) Current() *Snapshot { return m.folder.Snapshot() }
 // ErrGone when the mailbox was deleted, renamed or replaced.
 func (m *Mailbox) Sync(ctx context.Context) (*Snapshot, error) { return m.folder.Sync(ctx) }
 
-// Notify calls tell after each new snapshot, and when the mailbox is gone. tell is
-// called by other goroutines, and must not wait nor call the mailbox. stop ends
-// this, and must be called before Close; a call that has begun may outlast it.
-func (m *Mailbox) Notify(tell func()) (stop func()) { return m.folder.OnChange(tell) }
+// Notify calls tell after each new snapshot that has something to tell, and when the mailbox is gone. tell is
+// called by other goroutines, and must not wait nor call the mailbox. early is for sessions that
+// tell of messages before they have UIDs: Snapshot.Arriving. New messages are claimed for a session
+// that may change the mailbox, as by ClaimRecent. The Subscriber must be cancelled before Close.
+func (m *Mailbox) Notify(tell func(), early bool) *Subscriber {
+	return m.folder.Subscribe(maildir.Interest{Tell: tell, Early: early, Claims: !m.ReadOnly()})
+}
+
+// Settled waits until no message is announced that has no UID yet, and gives the snapshot of that moment.
+func (m *Mailbox) Settled() *Snapshot { return m.folder.Settled() }
 
 // Gone tells whether the mailbox was deleted, renamed or replaced.
 func (m *Mailbox) Gone() bool { return m.folder.Snapshot().Gone() }
