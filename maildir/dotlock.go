@@ -38,6 +38,7 @@ type dotlock struct {
 	name string   // of the lock file
 	file *os.File // has a flock, which ends with the process; nil: see lockOrNone
 	id   fileID
+	kept *keptLock // what is to become of the file; nil: it is deleted
 }
 
 // locker makes dot locks for one host and process. Two objects of this process
@@ -74,16 +75,16 @@ func (l *locker) release(k heldLock) {
 }
 
 // lock takes the lock of the file named guarded in d. The caller holds the
-// mutex that keeps this process's goroutines off the same lock. The error is
+// mutex that keeps this process's goroutines off the same lock. kept may be nil. The error is
 // ErrBusy after 10 s, ErrReadOnly where no file can be made.
-func (l *locker) lock(ctx context.Context, d *dir, guarded string) (*dotlock, error) {
+func (l *locker) lock(ctx context.Context, d *dir, guarded string, kept *keptLock) (*dotlock, error) {
 	name := guarded + lockSuffix
 	deadline := time.Now().Add(lockWait)
 	pause := lockPollMin
 	key := heldLock{d.id, name}
 	for {
 		if l.hold(key) {
-			k, again, err := l.try(d, name, guarded)
+			k, again, err := l.try(d, name, guarded, kept)
 			if k != nil {
 				return k, nil
 			}
@@ -108,11 +109,18 @@ func (l *locker) lock(ctx context.Context, d *dir, guarded string) (*dotlock, er
 }
 
 // try makes the lock file once; again tells that a stale one was removed.
-func (l *locker) try(d *dir, name, guarded string) (k *dotlock, again bool, err error) {
-	f, err := d.create(name, d.filePerm())
+func (l *locker) try(d *dir, name, guarded string, kept *keptLock) (k *dotlock, again bool, err error) {
+	var f *os.File
+	if k, err = kept.take(l, d, name); k == nil && err == nil {
+		f, err = d.create(name, d.filePerm())
+	}
 	switch {
+	case k != nil:
+		return k, false, nil
 	case err == nil:
-		k, err = l.fill(d, name, f)
+		if k, err = l.fill(d, name, f); k != nil {
+			k.kept = kept
+		}
 		return k, false, err
 	case !errors.Is(err, fs.ErrExist):
 		return nil, false, wrapSys("lock", name, err)
@@ -195,8 +203,8 @@ func (l *locker) stale(d *dir, f *os.File, fi fs.FileInfo, guarded string) bool 
 
 // lockOrNone is lock, but on a disk so full that the lock's file cannot be made it gives a lock that keeps
 // only this process's goroutines out. As long as the disk is full nobody else can make the file either.
-func (l *locker) lockOrNone(ctx context.Context, d *dir, guarded string) (*dotlock, error) {
-	k, err := l.lock(ctx, d, guarded)
+func (l *locker) lockOrNone(ctx context.Context, d *dir, guarded string, kept *keptLock) (*dotlock, error) {
+	k, err := l.lock(ctx, d, guarded, kept)
 	if !errors.Is(err, ErrNoSpace) {
 		return k, err
 	}
@@ -214,10 +222,24 @@ func (k *dotlock) none() bool { return k.file == nil }
 func (k *dotlock) unlock() {
 	if !k.none() {
 		fi, err := k.dir.stat(k.name)
-		if err == nil && stampOf(fi).fileID == k.id {
+		ours := err == nil && stampOf(fi).fileID == k.id
+		switch {
+		case ours && k.kept.keep(k):
+		case ours:
 			k.dir.remove(k.name)
+			fallthrough
+		default:
+			k.discard()
 		}
-		k.file.Close()
 	}
 	k.by.release(heldLock{k.dir.id, k.name})
+}
+
+// discard closes the file, which is the lock no more.
+func (k *dotlock) discard() {
+	if k.kept != nil && k.file == k.kept.file {
+		k.kept.drop()
+		return
+	}
+	k.file.Close()
 }

@@ -24,7 +24,7 @@ func TestLockWithoutName(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	k, err := l.lock(context.Background(), d, "list")
+	k, err := l.lock(context.Background(), d, "list", nil)
 	if err != nil {
 		t.Fatalf("a dead process's lock without a name: %v", err)
 	}
@@ -38,11 +38,11 @@ func TestLockWithoutName(t *testing.T) {
 	other := &locker{host: "here", pid: os.Getpid() + 1, clock: later, held: make(map[heldLock]bool)}
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := other.lock(ctx, d, "list"); !errors.Is(err, ErrBusy) {
+	if _, err := other.lock(ctx, d, "list", nil); !errors.Is(err, ErrBusy) {
 		t.Fatalf("a living process's lock without a name: %v, want ErrBusy", err)
 	}
 	k.unlock()
-	if k, err = other.lock(context.Background(), d, "list"); err != nil {
+	if k, err = other.lock(context.Background(), d, "list", nil); err != nil {
 		t.Fatal(err)
 	}
 	k.unlock()

@@ -84,6 +84,7 @@ type Folder struct {
 	writable  bool
 	sticky    bool
 	listPin   *os.File // the uid list that list was read from, if it is open: see pinListLocked
+	lockFile  keptLock // of the list's lock
 	lockless  bool     // the list's lock that was taken last is none: the list must not be written
 	saidError string   // the last failure logged, so that a lasting one is logged once
 }
@@ -224,6 +225,7 @@ func (f *Folder) unload() {
 }
 
 func (f *Folder) closeDirs() {
+	f.lockFile.drop()
 	for _, d := range []*dir{f.new, f.cur, f.tmp, f.home} {
 		d.close()
 	}

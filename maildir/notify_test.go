@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // One new message, claimed by many sessions at once, is one session's to show as
@@ -41,6 +42,44 @@ func TestManyClaim(t *testing.T) {
 	}
 	if told.Load() != 1 {
 		t.Errorf("told %d times of one change", told.Load())
+	}
+}
+
+// TestWhoIsTold: a delivery is told once to each, at once to those who can do without its UID, and another
+// time to the one for whom it was claimed.
+func TestWhoIsTold(t *testing.T) {
+	s := testStore(t, Options{})
+	dir := filepath.Join(t.TempDir(), "Maildir")
+	tree := testTree(t, s, dir)
+	f := open(t, tree, Inbox)
+	defer f.Close()
+	put(t, dir+"/cur/1000.a:2,", "x\n")
+	_, err := f.Sync(t.Context())
+	must(t, err)
+	var early, exact, claims atomic.Int64
+	announced := make(chan struct{}, 9)
+	defer f.Subscribe(Interest{Early: true, Tell: func() { early.Add(1); announced <- struct{}{} }}).Cancel()
+	defer f.Subscribe(Interest{Tell: func() { exact.Add(1) }}).Cancel()
+	claimer := f.Subscribe(Interest{Early: true, Claims: true, Tell: func() { claims.Add(1) }})
+
+	other := &locker{host: "elsewhere", pid: 1, clock: time.Now, held: map[heldLock]bool{}}
+	lock, err := other.lock(t.Context(), f.home, uidlistName, nil)
+	must(t, err)
+	put(t, dir+"/new/1001.b", "x\n")
+	<-announced
+	if snap := f.Snapshot(); snap.Len() != 1 || snap.Arriving() != 1 || exact.Load() != 0 {
+		t.Errorf("%d messages and %d to come; %d told of a message without a UID", snap.Len(), snap.Arriving(), exact.Load())
+	}
+	lock.unlock()
+	snap := f.Settled()
+	if snap.Len() != 2 || snap.Arriving() != 0 || snap.CountNew() != 0 {
+		t.Errorf("%d messages, %d to come, %d in new/; want 2, none, none", snap.Len(), snap.Arriving(), snap.CountNew())
+	}
+	if early.Load() != 1 || exact.Load() != 1 || claims.Load() != 2 {
+		t.Errorf("told %d, %d, %d times; want 1, 1, 2", early.Load(), exact.Load(), claims.Load())
+	}
+	if uids := claimer.Cancel(); len(uids) != 1 || uids[0] != 2 {
+		t.Errorf("claimed %d; want 2", uids)
 	}
 }
 

@@ -379,6 +379,18 @@ func (s *stormSession) expunge() {
 
 // finish lets the session see the end, when nobody changes anything any more, and gives up the folder.
 func (s *stormSession) finish() {
+	if s.kind == "idle" {
+		if _, err := s.folder.Sync(context.Background()); err != nil {
+			s.o.failf("%s: %v", s.kind, err)
+		}
+		select {
+		case <-s.wake:
+		default:
+			if _, untold := s.snap.news(s.folder.Snapshot()); untold {
+				s.o.failf("%s: it was not woken", s.kind)
+			}
+		}
+	}
 	s.sync()
 	s.folder.Close()
 }
