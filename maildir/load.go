@@ -128,6 +128,7 @@ func (f *Folder) openDirs() (err error) {
 			return wrapSys("open", f.tree.fullPath(f.dirName)+"/"+sub.name, err)
 		}
 	}
+	f.lockFile = keptLock{dir: f.tmp, mint: f.store.names.mint}
 	return nil
 }
 

@@ -48,12 +48,15 @@ func TestManyClaim(t *testing.T) {
 // TestWhoIsTold: a delivery is told once to each, at once to those who can do without its UID, and another
 // time to the one for whom it was claimed.
 func TestWhoIsTold(t *testing.T) {
-	s := testStore(t, Options{})
 	dir := filepath.Join(t.TempDir(), "Maildir")
+	s := testStore(t, Options{})
 	tree := testTree(t, s, dir)
 	f := open(t, tree, Inbox)
 	defer f.Close()
 	put(t, dir+"/cur/1000.a:2,", "x\n")
+	f.mu.Lock()
+	f.startWatchingLocked()
+	f.mu.Unlock()
 	_, err := f.Sync(t.Context())
 	must(t, err)
 	var early, exact, claims atomic.Int64
@@ -66,7 +69,11 @@ func TestWhoIsTold(t *testing.T) {
 	lock, err := other.lock(t.Context(), f.home, uidlistName, nil)
 	must(t, err)
 	put(t, dir+"/new/1001.b", "x\n")
-	<-announced
+	select {
+	case <-announced:
+	case <-time.After(5 * time.Second):
+		t.Fatal("it is not announced")
+	}
 	if snap := f.Snapshot(); snap.Len() != 1 || snap.Arriving() != 1 || exact.Load() != 0 {
 		t.Errorf("%d messages and %d to come; %d told of a message without a UID", snap.Len(), snap.Arriving(), exact.Load())
 	}
