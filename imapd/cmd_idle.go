@@ -30,6 +30,30 @@ func (c *conn) idle() error {
 	return errAnswered
 }
 
+// ringNews is how many expunges and changes are told without a goroutine: what the system does not take of it at once is kept.
+const ringNews = 100
+
+// Ring tells what is new, if nothing has to be waited for: see socket.Ringer.
+func (c *conn) Ring() (done bool) {
+	defer c.rescue("session")
+	if c.idling == nil || c.sel == nil {
+		return true
+	}
+	cur := c.sel.mbox.Current()
+	if cur.Gone() {
+		return false
+	}
+	n := c.sel.news(cur)
+	if len(n.expunged)+len(n.changed) > ringNews || n.claims(cur) {
+		return false
+	}
+	all, err := c.sock.Promptly(func() error {
+		c.tell(cur, n)
+		return c.enc.Flush()
+	})
+	return all && err == nil
+}
+
 // arriving tells how many messages of s are to be told of that have no UID yet. The client
 // can do nothing with them but count, so that is for IDLE alone: commands wait for the UIDs.
 // With QRESYNC none is told, since VANISHED could not take it back.

@@ -57,6 +57,9 @@ type news struct {
 	added    int
 }
 
+// claims tells whether there are messages in new/ for somebody to take from there.
+func (n news) claims(cur *account.Snapshot) bool { return n.added > 0 && cur.CountNew() > 0 }
+
 func (sel *selection) news(cur *account.Snapshot) news {
 	var n news
 	sel.told.Diff(cur, func(i int, uid uint32) {
@@ -80,9 +83,6 @@ func (c *conn) report(expunge bool) error {
 		c.bye("", "Mailbox was deleted, renamed or replaced", "mailbox gone")
 		return errOver
 	}
-	if c.idling != nil && c.idling.news != nil {
-		sel.takeClaimed(c.idling.news.Claimed())
-	}
 	cur := sel.mbox.Current()
 	if cur == sel.told {
 		return nil
@@ -97,13 +97,23 @@ func (c *conn) report(expunge bool) error {
 		}
 		return nil
 	}
+	c.tell(cur, n)
+	return c.enc.Err()
+}
+
+// tell tells the news, which make cur what the client was told.
+func (c *conn) tell(cur *account.Snapshot, n news) {
+	sel := c.sel
+	if c.idling != nil && c.idling.news != nil {
+		sel.takeClaimed(c.idling.news.Claimed())
+	}
 	c.tellExpunged(n)
 	arriving := c.arriving(cur)
 	counted, count := sel.told.Len()-len(n.expunged)+sel.early, cur.Len()+arriving
 	for ; counted > count; counted-- {
 		c.number(counted, "EXPUNGE") // it was announced, and went before it had a UID
 	}
-	if n.added > 0 {
+	if n.claims(cur) {
 		c.claimRecent(cur)
 	}
 	if counted < count {
@@ -120,7 +130,6 @@ func (c *conn) report(expunge bool) error {
 	for _, i := range n.changed {
 		c.tellFlags(cur, i, i+1)
 	}
-	return c.enc.Err()
 }
 
 func (c *conn) tellExpunged(n news) {
