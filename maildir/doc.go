@@ -23,7 +23,8 @@
 // Neither a listing nor an event tells the truth by itself. The rules that
 // together do stand at the head of reconcile.go; scan.go and watch.go are their
 // other parts. Every change of a name or of the uid list is made holding
-// dovecot-uidlist.lock, and every UID is on disk before anybody hears of it.
+// dovecot-uidlist.lock, and every UID is on disk before anybody hears of it. That a
+// message has come may be told before (subscribe.go).
 //
 // # Locks
 //
