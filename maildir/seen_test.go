@@ -467,7 +467,7 @@ func TestSeenSharedByAll(t *testing.T) {
 	}
 	var told, all atomic.Int64
 	cancel := b.OnChange(func() { told.Add(1) })
-	defer sh.folder.OnChange(func() { all.Add(1) })()
+	defer sh.folder.Subscribe(Interest{Tell: func() { all.Add(1) }}).Cancel()
 	before := sh.folder.Snapshot()
 	now := sh.mark(t, a, true, 1, 2, 3)
 	after := sh.folder.Snapshot()

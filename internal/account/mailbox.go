@@ -146,22 +146,47 @@ func (m *Mailbox) Sync(ctx context.Context) (*Snapshot, error) {
 	return m.Current(), nil
 }
 
-// Notify calls tell after each new snapshot, when the rights may have changed, and when the mailbox is gone. tell is
-// called by other goroutines, and must not wait nor call the mailbox. stop ends
-// this, and must be called before Close; a call that has begun may outlast it.
-func (m *Mailbox) Notify(tell func()) (stop func()) {
-	stopFolder := m.folder.OnChange(tell)
-	stopRights := m.user.service.pokes.add(m.place.tree.Path(), tell)
-	stopSeen := func() {}
+// Notify calls tell after each new snapshot that has something to tell, when the rights may have changed, and when the
+// mailbox is gone. tell is called by other goroutines, and must not wait nor call the mailbox. early is for sessions that
+// tell of messages before they have UIDs: Snapshot.Arriving. New messages are claimed for a session
+// that may change the mailbox, as by ClaimRecent. The Subscriber must be cancelled before Close.
+func (m *Mailbox) Notify(tell func(), early bool) *Subscriber {
+	s := &Subscriber{
+		folder: m.folder.Subscribe(maildir.Interest{Tell: tell, Early: early, Claims: !m.ReadOnly()}),
+		stops:  []func(){m.user.service.pokes.add(m.place.tree.Path(), tell)},
+	}
 	if m.seen != nil {
-		stopSeen = m.seen.OnChange(tell)
+		s.stops = append(s.stops, m.seen.OnChange(tell))
 	}
-	return func() {
-		stopFolder()
-		stopRights()
-		stopSeen()
-	}
+	return s
 }
+
+// Subscriber is somebody who waits for news of a mailbox.
+type Subscriber struct {
+	folder *maildir.Subscriber
+	stops  []func()
+}
+
+// Claimed gives the UIDs that were claimed for the session since it was asked last: it is the one to show
+// them as \Recent.
+func (s *Subscriber) Claimed() []uint32 { return s.folder.Claimed() }
+
+// Cancel ends the waking, and gives what Claimed would. A call of tell that has begun may outlast it.
+func (s *Subscriber) Cancel() []uint32 {
+	for _, stop := range s.stops {
+		stop()
+	}
+	return s.folder.Cancel()
+}
+
+// Settled waits until no message is announced that has no UID yet, and gives the snapshot of that moment.
+func (m *Mailbox) Settled() *Snapshot {
+	m.folder.Settled()
+	return m.Current()
+}
+
+// OwnSeen tells whether \Seen is the user's own here, and not shared.
+func (m *Mailbox) OwnSeen() bool { return m.seen != nil }
 
 // Gone tells whether the mailbox was deleted, renamed or replaced.
 func (m *Mailbox) Gone() bool { return m.folder.Snapshot().Gone() }

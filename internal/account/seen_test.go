@@ -74,7 +74,7 @@ func TestPrivateSeen(t *testing.T) {
 	}
 	defer other.Close()
 	woken := make(chan struct{}, 10)
-	defer other.Notify(func() { woken <- struct{}{} })()
+	defer other.Notify(func() { woken <- struct{}{} }, false).Cancel()
 	res, err := m.Store(t.Context(), []uint32{s.UID(0), s.UID(2)}, Change{Op: StoreAdd, Flags: Seen})
 	if err != nil {
 		t.Fatal(err)
