@@ -359,7 +359,11 @@ func (k *cursor) skipShared(other *cursor, seen uidSet) bool {
 
 func (k *cursor) nextChunk() { k.skip(1) }
 
+// skip goes to the first message of the chunk that is so many further on.
 func (k *cursor) skip(chunks int) {
+	if chunks > 0 {
+		k.r = 0
+	}
 	if k.c += chunks; k.c < len(k.s.chunks) {
 		k.i = int(k.s.starts[k.c])
 	} else {
