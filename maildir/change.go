@@ -384,20 +384,27 @@ func (f *Folder) ClaimNew(ctx context.Context, upTo uint32) ([]uint32, error) {
 		}
 	}
 	err := f.inSlices(ctx, uids, len(uids), func(part []uint32) error {
-		for _, uid := range part {
-			moved, err := f.renameMessageLocked(ctx, uid, func(r *records, i int) (Flags, bool) {
-				return r.recs[i].flags &^ flagNew, r.recs[i].flags&flagNew != 0
-			})
-			if err != nil && !errors.Is(err, ErrExpunged) {
-				return err
-			}
-			if moved {
-				claimed = append(claimed, uid)
-			}
-		}
-		return nil
+		moved, err := f.claimLocked(ctx, part)
+		claimed = append(claimed, moved...)
+		return err
 	})
 	return claimed, err
+}
+
+// claimLocked moves messages from new/ to cur/ and gives the UIDs of those that it moved. The caller holds the list's lock.
+func (f *Folder) claimLocked(ctx context.Context, uids []uint32) (claimed []uint32, err error) {
+	for _, uid := range uids {
+		moved, err := f.renameMessageLocked(ctx, uid, func(r *records, i int) (Flags, bool) {
+			return r.recs[i].flags &^ flagNew, r.recs[i].flags&flagNew != 0
+		})
+		if err != nil && !errors.Is(err, ErrExpunged) {
+			return claimed, err
+		}
+		if moved {
+			claimed = append(claimed, uid)
+		}
+	}
+	return claimed, nil
 }
 
 // Expunge removes messages, UIDs ascending; only those with \Deleted if
