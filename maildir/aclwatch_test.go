@@ -1,6 +1,7 @@
 package maildir
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -165,12 +166,12 @@ func TestACLWatchTrees(t *testing.T) {
 		e := listen(t, s, timing, tweak, a, b)
 		make(a, "one")
 		must(t, os.Mkdir(a+"/.Extra", 0o700))
-		e.watch.Refresh(a)
+		e.watch.Refresh(context.Background(), a)
 		e.wait(t, a+"/.Work", "1 one")
 		must(t, os.Rename(a, top+"/c"))
 		e.wait(t, a+"/.Work", "")
 		make(a, "two")
-		e.watch.Refresh(a)
+		e.watch.Refresh(context.Background(), a)
 		e.wait(t, a+"/.Work", "1 two")
 		put(t, a+"/.Work/dovecot-acl", "three")
 		e.wait(t, a+"/.Work", "1 three")
@@ -250,7 +251,6 @@ func TestACLWatchFromChanged(t *testing.T) {
 	var w *ACLWatch
 	told := make(chan string, 10)
 	w = s.newACLWatch(func(c ACLChange) {
-		w.Refresh(dir)
 		w.Set([]string{dir, dir + "/none"})
 		f, _, err := tree.ReadACL("Work", ACLVersion{})
 		told <- fmt.Sprint(string(f.Data), err)
@@ -458,7 +458,7 @@ func TestACLWatchTogether(t *testing.T) {
 	}
 	for n := range 20 {
 		e.watch.Set(roots[:n])
-		e.watch.Refresh(roots[n])
+		e.watch.Refresh(context.Background(), roots[n])
 	}
 	e.watch.Set(roots)
 	wg.Wait()
