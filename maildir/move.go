@@ -15,7 +15,7 @@ import (
 // that, as both are on one file system, so that two that move in opposite
 // directions do not wait for each other.
 //
-// The steps are: the keywords that the copies need are named in the destination; all
+// The steps are: the keywords that the messages have are named in the destination; all
 // files are renamed; the destination's directory is synced, then the
 // source's; the UIDs are appended to the destination's list and synced; the state of
 // both folders follows, the destination's first, so that nobody sees a message nowhere.
