@@ -3,7 +3,6 @@ package imapd
 import (
 	"strings"
 
-	"postroom/imapd/wire"
 	"postroom/internal/account"
 )
 
@@ -89,20 +88,13 @@ func (c *conn) endIdle() error {
 	return c.answer(byName["IDLE"], false, c.sel, tag, err)
 }
 
-// takeClaimed makes messages recent that the folder has claimed for this session.
-func (sel *selection) takeClaimed(uids []uint32) {
-	if len(uids) > 0 {
-		sel.recent = sel.recent.Union(wire.Of(uids))
-	}
-}
-
 // leaveIdle ends the state, if the session is in it.
 func (c *conn) leaveIdle() {
 	if c.idling == nil {
 		return
 	}
 	if c.idling.news != nil {
-		c.sel.takeClaimed(c.idling.news.Cancel())
+		c.sel.addRecent(c.idling.news.Cancel())
 	}
 	c.idling = nil
 }

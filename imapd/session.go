@@ -105,7 +105,7 @@ func (c *conn) report(expunge bool) error {
 func (c *conn) tell(cur *account.Snapshot, n news) {
 	sel := c.sel
 	if c.idling != nil && c.idling.news != nil {
-		sel.takeClaimed(c.idling.news.Claimed())
+		sel.addRecent(c.idling.news.Claimed())
 	}
 	c.tellExpunged(n)
 	arriving := c.arriving(cur)
@@ -198,8 +198,13 @@ func (c *conn) claimRecent(cur *account.Snapshot) {
 	if err != nil {
 		c.log.Warn("imap cannot move new messages to cur", "mailbox", c.sel.name, "error", err)
 	}
+	c.sel.addRecent(uids)
+}
+
+// addRecent makes messages recent that were claimed for this session; UIDs ascending.
+func (sel *selection) addRecent(uids []uint32) {
 	if len(uids) > 0 {
-		c.sel.recent = c.sel.recent.Union(wire.Of(uids))
+		sel.recent = sel.recent.Union(wire.Of(uids))
 	}
 }
 
@@ -207,8 +212,7 @@ func (c *conn) claimRecent(cur *account.Snapshot) {
 // those with flags lie in cur/, where no session finds them new (RFC 3501
 // sections 6.3.11 and 6.4.7).
 func (sel *selection) arrived(uids []uint32) {
-	uids = slices.Sorted(slices.Values(uids))
-	sel.recent = sel.recent.Union(wire.Of(uids))
+	sel.addRecent(slices.Sorted(slices.Values(uids)))
 }
 
 func (c *conn) tellRecent(s *account.Snapshot) {

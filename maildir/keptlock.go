@@ -10,7 +10,7 @@ import (
 // deleted but renamed into tmp/, and when it is taken the next time it gets a second name, which is the lock. So no inode is
 // made for each hold, which on ext4 was most of what a delivery cost: an inode number that was
 // deleted is not given again for a minute, and the search for another passes all of these. Dovecot itself makes locks
-// by links where it is told to. The mutex that guards the lock guards a keptLock.
+// by links where it is told to. Who has the lock in the locker's table is who may touch this.
 type keptLock struct {
 	dir  *dir          // tmp/, on the same file system as the lock
 	mint func() string // a new name in it, which tells that this process is alive

@@ -73,21 +73,16 @@ func (s *Snapshot) news(next *Snapshot) (early, exact bool) {
 	return differs || s.n+s.arriving != next.n+next.arriving, differs || s.n != next.n
 }
 
-// wantsEarly tells whether anybody hears of messages before they have a UID.
-func (f *Folder) wantsEarly() bool {
-	return f.anySubscriber(func(in *Interest) bool { return in.Early }) != nil
-}
-
-// anySubscriber gives one with such an interest, nil if there is none.
-func (f *Folder) anySubscriber(such func(in *Interest) bool) *Subscriber {
+// anybody tells whether somebody has such an interest.
+func (f *Folder) anybody(such func(in *Interest) bool) bool {
 	f.subMu.Lock()
 	defer f.subMu.Unlock()
 	for s := range f.subs {
 		if such(&s.in) {
-			return s
+			return true
 		}
 	}
-	return nil
+	return false
 }
 
 // maxAnnounced bounds how many messages are announced before they have UIDs: one sync for more than that
@@ -99,7 +94,7 @@ const maxAnnounced = 1000
 // name that is nobody's. While the last attempt to give UIDs has failed, none is announced: they
 // would be taken back again.
 func (f *Folder) announceLocked() {
-	if !f.retryAt.IsZero() || len(f.fresh) > maxAnnounced || !f.wantsEarly() {
+	if !f.retryAt.IsZero() || len(f.fresh) > maxAnnounced || !f.anybody(func(in *Interest) bool { return in.Early }) {
 		return
 	}
 	for _, p := range f.fresh {
@@ -120,8 +115,7 @@ func (f *Folder) announceLocked() {
 // claimArrivedLocked moves messages that have just got their UIDs out of new/, if somebody waits who shows them as
 // \Recent: it is cheap as long as the list's lock is held, and publication makes one snapshot of it all.
 func (f *Folder) claimArrivedLocked(ctx context.Context, recs []uidRecord) {
-	claims := func(in *Interest) bool { return in.Claims }
-	if len(recs) > slice || f.anySubscriber(claims) == nil {
+	if len(recs) > slice || !f.anybody(func(in *Interest) bool { return in.Claims }) {
 		return
 	}
 	uids := make([]uint32, len(recs))
