@@ -222,7 +222,7 @@ func (sp *searchParser) set(uid bool) (searchKey, bool) {
 	}
 	sp.cmd.sets = append(sp.cmd.sets, r)
 	return searchKey{costFlags, func(m *candidate) (bool, error) {
-		return r.n.Contains(uint32(m.i + 1)), nil
+		return r.n.Contains(uint32(m.Index() + 1)), nil
 	}}, true
 }
 

@@ -72,7 +72,7 @@ func always() searchKey {
 
 func hasFlag(f account.Flags) func(*searchParser) (searchKey, bool) {
 	return func(*searchParser) (searchKey, bool) {
-		return searchKey{costFlags, func(m *candidate) (bool, error) { return m.s.Flags(m.j)&f != 0, nil }}, true
+		return searchKey{costFlags, func(m *candidate) (bool, error) { return m.Flags()&f != 0, nil }}, true
 	}
 }
 
@@ -91,12 +91,12 @@ func hasKeyword(sp *searchParser) (searchKey, bool) {
 	if !sp.SP() || !sp.Flag(&name) {
 		return searchKey{}, false
 	}
-	return searchKey{costFlags, func(m *candidate) (bool, error) { return m.s.HasKeyword(m.j, name), nil }}, true
+	return searchKey{costFlags, func(m *candidate) (bool, error) { return m.HasKeyword(name), nil }}, true
 }
 
 func isRecent(*searchParser) (searchKey, bool) {
 	return searchKey{costFlags, func(m *candidate) (bool, error) {
-		return m.sel.recent.Contains(m.s.UID(m.j)), nil
+		return m.sel.recent.Contains(m.UID()), nil
 	}}, true
 }
 
@@ -115,8 +115,14 @@ func arrived(test func(d, want int32) bool) func(*searchParser) (searchKey, bool
 		}
 		day := dayOf(want)
 		return searchKey{costInfo, func(m *candidate) (bool, error) {
-			n, err := m.read().DateNano()
-			return err == nil && test(dayOf(time.Unix(0, n)), day), err
+			n, known := m.DateNano()
+			if !known {
+				var err error
+				if n, err = m.read().DateNano(); err != nil {
+					return false, err
+				}
+			}
+			return test(dayOf(time.Unix(0, n)), day), nil
 		}}, true
 	}
 }
@@ -130,8 +136,14 @@ func sent(test func(d, want int32) bool) func(*searchParser) (searchKey, bool) {
 		}
 		day := dayOf(want)
 		return searchKey{costHeader, func(m *candidate) (bool, error) {
-			d, err := m.read().SentDay()
-			return err == nil && d != message.NoDay && test(d, day), err
+			d, known := m.SentDay()
+			if !known {
+				var err error
+				if d, err = m.read().SentDay(); err != nil {
+					return false, err
+				}
+			}
+			return d != message.NoDay && test(d, day), nil
 		}}, true
 	}
 }
@@ -181,7 +193,10 @@ func inNamedHeader(sp *searchParser) (searchKey, bool) {
 func headerKey(field, text string) searchKey {
 	needle, set := message.NewNeedle(text), message.NewFieldSet([]string{field})
 	return searchKey{costHeader, func(m *candidate) (bool, error) {
-		rec, err := m.read().Record()
+		if m.read().Lacks(set, needle) {
+			return false, nil
+		}
+		rec, err := m.rd.Record()
 		if err != nil {
 			return false, err
 		}
@@ -256,5 +271,5 @@ func modSeqAtLeast(sp *searchParser) (searchKey, bool) {
 		return searchKey{}, false
 	}
 	sp.cmd.needModSeq = true
-	return searchKey{costFlags, func(m *candidate) (bool, error) { return m.s.ModSeq(m.j) >= n, nil }}, true
+	return searchKey{costFlags, func(m *candidate) (bool, error) { return m.ModSeq() >= n, nil }}, true
 }

@@ -13,19 +13,17 @@ type readerAt = io.ReaderAt
 
 // candidate is the message under test. What it needs is read when a key first asks for it.
 type candidate struct {
-	sel *selection
-	i   int               // position in told
-	s   *account.Snapshot // where its flags are
-	j   int
-	rd  *account.Reading
-	at  bool // rd is at this message
+	*account.Walk // the message as it is now, or as it was told if it is gone
+	sel           *selection
+	rd            *account.Reading
+	at            bool // rd is at this message
 }
 
 // read gives what the message is read with.
 func (m *candidate) read() *account.Reading {
 	if !m.at {
 		m.at = true
-		m.rd.Seek(m.sel.told, m.i)
+		m.rd.Seek(m.sel.told, m.Index())
 	}
 	return m.rd
 }
@@ -96,18 +94,17 @@ func (sel *selection) searchSet(r *resolved) wire.Numbers {
 func (cmd *searchCommand) search(c *conn) (*found, error) {
 	f := new(found)
 	sel := c.sel
-	cur := sel.mbox.Current()
-	m := candidate{sel: sel, rd: sel.mbox.Read(c.ctx)}
+	m := candidate{Walk: sel.told.Walk(sel.mbox.Current()), sel: sel, rd: sel.mbox.Read(c.ctx)}
 	defer m.rd.Close()
 	firstOnly := cmd.extended && cmd.min && !cmd.max && !cmd.all && !cmd.count && !cmd.needModSeq
-	for i := range sel.told.Len() {
+	for m.Next() {
+		i := m.Index()
 		if i%64 == 0 || cmd.key.cost > costHeader {
 			if err := c.ctx.Err(); err != nil {
 				return nil, err
 			}
 		}
-		m.i, m.at = i, false
-		m.s, m.j = sel.latest(cur, i)
+		m.at = false
 		ok, err := cmd.key.match(&m)
 		switch {
 		case err == nil:
@@ -123,7 +120,7 @@ func (cmd *searchCommand) search(c *conn) (*found, error) {
 		}
 		f.seqs.Add(uint32(i + 1))
 		f.count++
-		f.modSeq = max(f.modSeq, m.s.ModSeq(m.j))
+		f.modSeq = max(f.modSeq, m.ModSeq())
 		if firstOnly {
 			break
 		}

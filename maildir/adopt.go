@@ -50,6 +50,7 @@ func (f *Folder) adoptLocked(ctx context.Context, files *listing, past *prior) e
 			return err
 		}
 	}
+	f.giveNumbersLocked(f.allotLocked(f.untold.count()))
 	f.publishLocked()
 	return nil
 }
@@ -218,11 +219,10 @@ func (f *Folder) admitLocked(ctx context.Context, files *listing, unlisted []*li
 		}
 		return err
 	}
-	modSeq := f.allotLocked(len(recs))
 	var letters Flags
 	for i, file := range unlisted {
 		m := f.messageOf(files, file)
-		m.uid, m.modSeq, m.extra = recs[i].uid, modSeq+uint64(i)+1, f.more.claim(recs[i].base)
+		m.uid, m.extra = recs[i].uid, f.more.claim(recs[i].base)
 		letters |= m.flags & allLetters
 		f.addLocked(m)
 	}

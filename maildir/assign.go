@@ -73,12 +73,9 @@ func (f *Folder) assignWritableLocked(ctx context.Context, locked bool) error {
 	if err := f.recordLocked(own); err != nil {
 		return err
 	}
-	modSeq := f.allotLocked(len(recs))
 	var letters Flags
 	for _, r := range recs {
-		modSeq++
-		letters |= f.addKnown(r, modSeq)
-		delete(f.adopted, r.base)
+		letters |= f.addKnown(r)
 	}
 	f.nameLettersLocked(letters)
 	if !locked {
@@ -88,11 +85,15 @@ func (f *Folder) assignWritableLocked(ctx context.Context, locked bool) error {
 }
 
 // addKnown makes a new message that has its record in the list part of the state, and gives its letters.
-func (f *Folder) addKnown(r uidRecord, modSeq uint64) Flags {
+func (f *Folder) addKnown(r uidRecord) Flags {
 	m := f.known(r, f.fresh[r.base])
-	m.modSeq = modSeq
 	f.addLocked(m)
 	delete(f.fresh, r.base)
+	if f.adopted[r.base].uid == r.uid {
+		delete(f.adopted, r.base)
+	} else {
+		f.forgetRecordLocked(r.base) // it came too late: higher UIDs had been given
+	}
 	return m.flags & allLetters
 }
 
@@ -181,7 +182,6 @@ func (f *Folder) assignReadOnlyLocked(ctx context.Context) error {
 		}
 	}
 	var letters Flags
-	f.modSeq++
 	for _, r := range f.arrivals() {
 		if f.sticky {
 			if a, ok := f.adopted[r.base]; !ok || a.uid != r.uid {
@@ -190,7 +190,7 @@ func (f *Folder) assignReadOnlyLocked(ctx context.Context) error {
 		} else {
 			f.list.lastUID = r.uid
 		}
-		letters |= f.addKnown(r, f.modSeq)
+		letters |= f.addKnown(r)
 	}
 	f.nameLettersLocked(letters)
 	return nil
@@ -200,29 +200,33 @@ func (f *Folder) assignReadOnlyLocked(ctx context.Context) error {
 // caller holds the list's lock. When such a record names a file that no event
 // has told of yet, its event is under way: a barrier brings it.
 func (f *Folder) readTailLocked(ctx context.Context) error {
+	tail, from := make(map[string]uidRecord), f.list.next()
 	if f.list.persisted && !f.listPinned() {
-		return f.followListLocked(ctx)
+		return f.followListLocked(ctx, from)
 	}
-	tail := make(map[string]uidRecord)
 	replaced, err := f.list.readTail(f.home, func(r uidRecord) { tail[r.base] = r })
 	if err != nil {
 		return err
 	}
 	if replaced {
-		return f.followListLocked(ctx)
+		return f.followListLocked(ctx, from)
 	}
-	return f.adoptRecordsLocked(ctx, tail)
+	return f.adoptRecordsLocked(ctx, tail, from)
 }
 
 // adoptRecordsLocked keeps the records of messages that are here or on their way; the others'
-// files are gone already.
-func (f *Folder) adoptRecordsLocked(ctx context.Context, records map[string]uidRecord) error {
+// files are gone already. from is the least UID that was unknown before.
+func (f *Folder) adoptRecordsLocked(ctx context.Context, records map[string]uidRecord, from uint32) error {
 	f.reassignedLocked(records)
 	for base, r := range records {
 		if _, _, _, known := f.lookupBase(base); !known {
+			if was, ok := f.adopted[base]; ok && was.uid != r.uid {
+				f.goneLocked(was.uid)
+			}
 			f.adopted[base] = r
 		}
 	}
+	f.neverHereLocked(from)
 	if err := f.awaitFilesLocked(ctx); err != nil {
 		return err
 	}
@@ -281,7 +285,7 @@ func (f *Folder) forgetAwaitedLocked(waiting map[string]doubt) {
 	for base, d := range waiting {
 		if p := f.fresh[base]; p != nil && d.settled(p) {
 			delete(f.fresh, base)
-			delete(f.adopted, base)
+			f.forgetRecordLocked(base)
 		}
 	}
 }
@@ -297,7 +301,7 @@ func (f *Folder) lookForAwaitedLocked(ctx context.Context) error {
 	}
 	for base := range waiting {
 		if f.fresh[base] == nil {
-			delete(f.adopted, base)
+			f.forgetRecordLocked(base)
 		}
 	}
 	return nil
@@ -320,7 +324,8 @@ func (f *Folder) reassignedLocked(records map[string]uidRecord) {
 		gone = append(gone, uid)
 		moved[base] = p // without a name, if it is being renamed just now
 	}
-	if f.dropLocked(gone) {
+	if len(gone) > 0 {
+		f.dropLocked(gone)
 		f.log.Warn("another program gave messages new UIDs", "count", len(gone))
 		for base, p := range moved {
 			f.fresh[base] = p
@@ -329,8 +334,9 @@ func (f *Folder) reassignedLocked(records map[string]uidRecord) {
 }
 
 // followListLocked reads a list that was replaced as a whole. Messages that it
-// no longer names were given up by another program: they get new UIDs.
-func (f *Folder) followListLocked(ctx context.Context) error {
+// no longer names were given up by another program: they get new UIDs. from is the least UID
+// that was unknown before.
+func (f *Folder) followListLocked(ctx context.Context, from uint32) error {
 	records := make(map[string]uidRecord)
 	list, err := readUIDList(f.home, uidlistName, func(r uidRecord) { records[r.base] = r })
 	if err != nil && !errors.Is(err, ErrDamaged) {
@@ -368,12 +374,12 @@ func (f *Folder) followListLocked(ctx context.Context) error {
 		}
 	}
 	f.reassignedLocked(unlisted)
-	return f.adoptRecordsLocked(ctx, records)
+	return f.adoptRecordsLocked(ctx, records, from)
 }
 
 // rereadListLocked follows the list where no lock can be taken.
 func (f *Folder) rereadListLocked(ctx context.Context) error {
-	tail := make(map[string]uidRecord)
+	tail, from := make(map[string]uidRecord), f.list.next()
 	replaced, err := f.list.readTail(f.home, func(r uidRecord) { tail[r.base] = r })
 	if err == nil && replaced {
 		f.vanishLocked() // the next Open reads it all
@@ -381,7 +387,7 @@ func (f *Folder) rereadListLocked(ctx context.Context) error {
 	if err != nil || replaced {
 		return err
 	}
-	return f.adoptRecordsLocked(ctx, tail)
+	return f.adoptRecordsLocked(ctx, tail, from)
 }
 
 // raiseMarkLocked keeps the mark in the list above every MODSEQ that clients

@@ -15,7 +15,7 @@ import (
 )
 
 // cache is a folder's postroom.cache, as far as this process knows it: for each
-// UID where its last record stands, 12 octets of memory. Its lock is a leaf. Whatever fails here only
+// UID where its last record stands and what it is about, 32 octets of memory. Its lock is a leaf. Whatever fails here only
 // means that messages are parsed again.
 type cache struct {
 	folder *Folder
@@ -43,32 +43,48 @@ const (
 	cacheRest = time.Minute
 )
 
-// page holds the entries of up to pageUIDs messages, ascending by UID.
-type page []cacheEntry
+// page is the entries of up to pageUIDs messages.
+type page struct {
+	entries entries
+	lent    bool // a Reading has them: they are copied before they change
+}
 
-// cacheEntry is packed: the UID's low 9 bits and 23 of the key's check; 40 bits of the offset, 24 of the sent day.
-type cacheEntry [3]uint32
+// entries are ascending by UID.
+type entries []cacheEntry
+
+// ownLocked makes the entries changeable.
+func (p *page) ownLocked() {
+	if p.lent {
+		p.entries, p.lent = slices.Clone(p.entries), false
+	}
+}
+
+// cacheEntry is what is known of a record without reading it.
+type cacheEntry struct {
+	packed [3]uint32 // the UID's low 9 bits and 23 of the key's check; 40 bits of the offset, 24 of the sent day
+	sketch message.Sketch
+}
 
 func makeEntry(c cached) cacheEntry {
 	day := uint32(noDay)
 	if d := int64(c.day) + dayZero; c.day != message.NoDay && d >= 0 && d < noDay {
 		day = uint32(d)
 	}
-	return cacheEntry{c.uid%pageUIDs<<23 | c.key.check(), uint32(c.off), uint32(c.off>>32)<<24 | day}
+	return cacheEntry{[3]uint32{c.uid%pageUIDs<<23 | c.key.check(), uint32(c.off), uint32(c.off>>32)<<24 | day}, c.sketch}
 }
 
-func (e cacheEntry) low() uint32   { return e[0] >> 23 }
-func (e cacheEntry) check() uint32 { return e[0] & checkMask }
-func (e cacheEntry) offset() int64 { return int64(e[2]>>24)<<32 | int64(e[1]) }
+func (e *cacheEntry) low() uint32   { return e.packed[0] >> 23 }
+func (e *cacheEntry) check() uint32 { return e.packed[0] & checkMask }
+func (e *cacheEntry) offset() int64 { return int64(e.packed[2]>>24)<<32 | int64(e.packed[1]) }
 
-func (e cacheEntry) day() int32 {
-	if d := e[2] & noDay; d != noDay {
+func (e *cacheEntry) day() int32 {
+	if d := e.packed[2] & noDay; d != noDay {
 		return int32(d) - dayZero
 	}
 	return message.NoDay
 }
 
-func (p page) search(low uint32) (int, bool) {
+func (p entries) search(low uint32) (int, bool) {
 	lo, hi := 0, len(p)
 	for lo < hi {
 		if mid := int(uint(lo+hi) >> 1); p[mid].low() < low {
@@ -91,12 +107,13 @@ func (c *cache) setLocked(r cached) {
 		p = new(page)
 		c.pages[r.uid/pageUIDs] = p
 	}
+	p.ownLocked()
 	e := makeEntry(r)
-	i, ok := p.search(e.low())
+	i, ok := p.entries.search(e.low())
 	if ok {
-		(*p)[i] = e
+		p.entries[i] = e
 	} else {
-		*p = slices.Insert(*p, i, e)
+		p.entries = slices.Insert(p.entries, i, e)
 	}
 }
 
@@ -105,11 +122,11 @@ func (c *cache) findLocked(uid uint32, check uint32) (cacheEntry, bool) {
 	if p == nil {
 		return cacheEntry{}, false
 	}
-	i, ok := p.search(uid % pageUIDs)
-	if !ok || (*p)[i].check() != check {
+	i, ok := p.entries.search(uid % pageUIDs)
+	if !ok || p.entries[i].check() != check {
 		return cacheEntry{}, false
 	}
-	return (*p)[i], true
+	return p.entries[i], true
 }
 
 // knows tells whether there is any record of the UID.
@@ -117,7 +134,7 @@ func (c *cache) knows(uid uint32) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if p := c.pages[uid/pageUIDs]; p != nil {
-		_, ok := p.search(uid % pageUIDs)
+		_, ok := p.entries.search(uid % pageUIDs)
 		return ok
 	}
 	return false
@@ -147,29 +164,32 @@ func (c *cache) drop(file *os.File, uid uint32, e cacheEntry) {
 	if c.file != file || p == nil {
 		return
 	}
-	if i, ok := p.search(uid % pageUIDs); ok && (*p)[i] == e {
-		*p = slices.Delete(*p, i, i+1)
+	if i, ok := p.entries.search(uid % pageUIDs); ok && p.entries[i] == e {
+		p.ownLocked()
+		p.entries = slices.Delete(p.entries, i, i+1)
 	}
 }
 
-// pageCopy is what a Reading knows of a page, so that it need not lock the cache for each message.
-type pageCopy struct {
-	page  page
-	of    uint32 // which page
-	at    int    // of the entry used last
-	valid bool
-	file  *os.File
-	seed  uint32
+// knownPage is what a Reading knows of a page, so that it need not lock the cache for each message.
+type knownPage struct {
+	entries entries // not to be changed
+	of      uint32  // which page
+	at      int     // of the entry used last
+	valid   bool
+	file    *os.File
+	seed    uint32
 }
 
-// copyPage copies a page.
-func (c *cache) copyPage(dst *pageCopy, of uint32) {
+// lend gives a page as it is now.
+func (c *cache) lend(of uint32) knownPage {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	*dst = pageCopy{page: dst.page[:0], of: of, valid: true, file: c.file, seed: c.seed}
+	k := knownPage{of: of, valid: true, file: c.file, seed: c.seed}
 	if p := c.pages[of]; p != nil {
-		dst.page = append(dst.page, *p...)
+		p.lent = true
+		k.entries = p.entries
 	}
+	return k
 }
 
 // refresh opens the cache, also when another has taken its place, and looks at what others have appended.

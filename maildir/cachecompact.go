@@ -81,7 +81,7 @@ func (c *cache) copyTo(file *os.File, snap *Snapshot) error {
 		return err
 	}
 	for _, k := range slices.Sorted(maps.Keys(c.pages)) {
-		for _, e := range *c.pages[k] {
+		for _, e := range c.pages[k].entries {
 			uid := k*pageUIDs + e.low()
 			if _, ok := snap.Find(uid); !ok {
 				continue

@@ -19,7 +19,7 @@ import (
 //	batch:  magic 8, octets of the batch 4, records in it 4, sum of these and the table 4, 0 4,
 //	        the table, the records
 //	table:  of each record: UID 4, octets 4, offset in the batch 4, day of the Date field 4,
-//	        inode 8, octets of the file 8, mtime 8
+//	        inode 8, octets of the file 8, mtime 8, message.Sketch 20
 //	record: sum 4, UID 4, inode 8, octets of the file 8, mtime 8, octets of what follows 4, message.Record
 //
 // Numbers are little-endian, sums are CRC-32C, begun with the salt: what looks
@@ -28,12 +28,12 @@ import (
 const (
 	cacheName  = "postroom.cache"
 	cacheTemp  = "postroom.cache.tmp"
-	cacheMagic = "PRcache1"
+	cacheMagic = "PRcache2"
 	batchMagic = "PR\nbatch"
 
 	cacheHead  = 44
 	batchHead  = 24
-	batchEntry = 40
+	batchEntry = 60
 	cachedHead = 36
 
 	maxCached       = 256 << 10 // octets of one record; what needs more is parsed each time
@@ -125,19 +125,22 @@ func (b *batch) add(uid uint32, k cacheKey, fill func([]byte) ([]byte, error)) (
 	h.u64(uint64(k.disk))
 	h.u64(uint64(k.mtime))
 	h.u32(uint32(len(rec)))
-	b.put(uid, k, rec.SentDay(), start)
+	b.put(uid, k, rec, start)
 	return rec, nil
 }
 
-// put notes the record that begins at start.
-func (b *batch) put(uid uint32, k cacheKey, day int32, start int) {
+// put notes the record, which begins at start.
+func (b *batch) put(uid uint32, k cacheKey, rec message.Record, start int) {
 	b.table.u32(uid)
 	b.table.u32(uint32(len(b.records) - start))
 	b.table.u32(uint32(start))
-	b.table.u32(uint32(day))
+	b.table.u32(uint32(rec.SentDay()))
 	b.table.u64(k.ino)
 	b.table.u64(uint64(k.disk))
 	b.table.u64(uint64(k.mtime))
+	for _, word := range rec.Sketch() {
+		b.table.u32(word)
+	}
 }
 
 // encode gives the batch as it stands in a file.
@@ -169,11 +172,12 @@ func batchSum(seed uint32, w []byte) uint32 {
 
 // cached is an entry of a batch's table, with its place in the file.
 type cached struct {
-	uid  uint32
-	key  cacheKey
-	day  int32
-	off  int64
-	size uint32
+	uid    uint32
+	key    cacheKey
+	day    int32
+	off    int64
+	size   uint32
+	sketch message.Sketch
 }
 
 // scanBatches calls each for every record of the batches in file from off on. It
@@ -244,6 +248,9 @@ func eachEntry(table []byte, base, total int64, each func(cached)) {
 	for r := leReader(table[batchHead:]); len(r) >= batchEntry; {
 		c := cached{uid: r.u32(), size: r.u32(), off: int64(r.u32()), day: int32(r.u32())}
 		c.key = cacheKey{ino: r.u64(), disk: r.i64(), mtime: r.i64()}
+		for i := range c.sketch {
+			c.sketch[i] = r.u32()
+		}
 		if c.off < int64(len(table)) || c.off+int64(c.size) > total || c.size < cachedHead || c.uid == 0 {
 			continue
 		}

@@ -111,7 +111,7 @@ func (f *Folder) changeLocked(ctx context.Context, do func() error) error {
 	}
 	defer end()
 	err = do()
-	f.publishChangeLocked(ctx)
+	f.tellLocked(true) // what was done is done, also when the rest failed
 	return err
 }
 
@@ -153,15 +153,6 @@ func (f *Folder) lockForChangeLocked(ctx context.Context) (_ *dotlock, err error
 	return lock, f.makeGoodLocked()
 }
 
-// publishChangeLocked makes known what was changed.
-func (f *Folder) publishChangeLocked(ctx context.Context) {
-	if err := f.writeMarkLocked(ctx); err != nil {
-		f.fail("writing the MODSEQ mark", err) // what was done is done all the same
-	}
-	f.catchUpLocked(ctx)
-	f.publishLocked()
-}
-
 // makeGoodLocked does again what a failed sync may have lost, so that a change that was refused then and
 // needs nothing more now is not taken for done. A file is written anew: another sync of it would prove nothing.
 func (f *Folder) makeGoodLocked() error {
@@ -197,8 +188,7 @@ func (f *Folder) storeSliceLocked(ctx context.Context, uids []uint32, ch Change,
 			err = werr
 		}
 		changed = append(changed, done...)
-		slices.Sort(changed)
-		f.touchLocked(slices.Compact(changed))
+		f.touchLocked(changed)
 	}()
 	for _, uid := range uids {
 		modified, tooMany := false, false
@@ -355,7 +345,7 @@ func (f *Folder) ownRenameLocked(from, to place) {
 }
 
 // findAgainLocked learns the names of files that others renamed just now, and
-// which are gone. It may publish.
+// which are gone.
 func (f *Folder) findAgainLocked(ctx context.Context) error {
 	if !f.watched.Load() {
 		return f.rescanLocked(ctx)
@@ -367,7 +357,7 @@ func (f *Folder) findAgainLocked(ctx context.Context) error {
 	if f.dirty {
 		return f.rescanLocked(ctx)
 	}
-	if _, err := f.followLocked(ctx); err != nil || !f.dirty {
+	if err := f.followLocked(ctx); err != nil || !f.dirty {
 		return err
 	}
 	return f.rescanLocked(ctx)
@@ -550,7 +540,7 @@ func (f *Folder) ExpungedSince(modSeq uint64) (uids []uint32, ok bool) {
 		}
 	}
 	slices.Sort(uids)
-	return uids, true
+	return slices.Compact(uids), true
 }
 
 // TellModSeqs announces that clients will be told MODSEQs: from now on every

@@ -49,13 +49,18 @@ type facts struct {
 	date atomic.Int64  // mtime, nanoseconds since 1970
 	disk atomic.Int64  // octets in the file, plus one
 	ino  atomic.Uint64 // the file's inode
+	sent atomic.Int64  // the day of the Date field as a record has it, plus sentKnown; not in the index
 }
+
+// sentKnown makes no day 0.
+const sentKnown = 1 << 40
 
 func (f *facts) take(from *facts) {
 	f.size.Store(from.size.Load())
 	f.date.Store(from.date.Load())
 	f.disk.Store(from.disk.Load())
 	f.ino.Store(from.ino.Load())
+	f.sent.Store(from.sent.Load())
 }
 
 // chunkOf makes a chunk of records in memory.

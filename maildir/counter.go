@@ -7,7 +7,6 @@ import (
 	"hash/crc32"
 	"hash/fnv"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -24,7 +23,8 @@ import (
 //
 // It is read and written under flock. A number is drawn after the change that
 // it is for was made on disk. So who finds that others have drawn since he last looked and
-// passes a barrier has seen all their changes, and may tell his clients a HIGHESTMODSEQ above theirs.
+// passes a barrier has seen all their changes, and may tell his clients a HIGHESTMODSEQ above theirs:
+// number.go does so still under flock, so that nobody draws meanwhile.
 //
 // The file is derived and never synced. When it is lost, or was written before the
 // machine was started last, the mark in the uid list takes its place: it is above every MODSEQ told.
@@ -127,38 +127,56 @@ func (c *counterFile) write(boot, n uint64) error {
 // close unlocks and closes.
 func (c *counterFile) close() { c.file.Close() }
 
-// allotLocked draws n MODSEQs for changes that have been made on disk and gives the one
-// before the first of them. Where the counter cannot be had the process counts by itself, far
-// above what others may have given.
-func (f *Folder) allotLocked(n int) (before uint64) {
+// drawLocked draws MODSEQs for changes that have been made on disk and gives the one before the first of
+// them. When others have drawn since, it calls see while nobody can draw; only then it asks count how many are wanted.
+// Where the counter cannot be had the process counts by itself, far above what others may have given.
+func (f *Folder) drawLocked(see func() error, count func() int) (before uint64, err error) {
 	if !f.writable {
-		f.modSeq += uint64(n)
-		return f.modSeq - uint64(n)
+		return f.countLocked(count()), nil
 	}
 	c, err := f.openCounter(f.store.ctx)
 	if err != nil {
 		f.fail("drawing a MODSEQ", err)
 		f.home.remove(counterName) // it tells less than clients will have heard; without it the mark counts
-		f.modSeq += uint64(n)
-		return f.modSeq - uint64(n)
+		return f.countLocked(count()), nil
 	}
 	defer c.close()
 	given, ok := c.read(f.store.boot)
 	if !ok {
 		given = max(f.modSeq, f.markOnDisk())
 	}
+	for seen := f.modSeq; ok && given > seen; {
+		if err := see(); err != nil {
+			return 0, err
+		}
+		seen = given
+		if now, still := c.read(f.store.boot); still { // who did not wait for the lock may have drawn meanwhile
+			given = max(given, now)
+		}
+	}
 	if !c.held {
 		given += modSeqStep
 	}
-	if given > f.modSeq && ok {
-		f.behind = true
-	}
-	before = max(given, f.modSeq)
-	f.modSeq = before + uint64(n)
+	f.modSeq = max(given, f.modSeq)
+	before = f.countLocked(count())
 	if err := c.write(f.store.boot, f.modSeq); err != nil {
 		f.fail("writing the MODSEQ counter", err)
 		f.home.remove(counterName)
 	}
+	return before, nil
+}
+
+// countLocked takes the next n numbers.
+func (f *Folder) countLocked(n int) (before uint64) {
+	before = f.modSeq
+	f.modSeq += uint64(n)
+	return before
+}
+
+// allotLocked draws n numbers for a folder that is being loaded: what others have done, the next Sync sees
+// before anybody is told anything.
+func (f *Folder) allotLocked(n int) (before uint64) {
+	before, _ = f.drawLocked(func() error { return nil }, func() int { return n })
 	return before
 }
 
@@ -171,25 +189,10 @@ func (f *Folder) DrawModSeq(ctx context.Context) (uint64, error) {
 	if f.gone {
 		return 0, ErrGone
 	}
-	drawn := f.allotLocked(1) + 1
-	f.catchUpLocked(ctx)
-	if err := f.raiseMarkLocked(ctx); err != nil {
-		return 0, err // nobody may be told a number above the mark
-	}
-	f.publishModSeqLocked()
-	return drawn, nil
-}
-
-// publishModSeqLocked is publishLocked that wakes nobody if there is nothing new but the highest MODSEQ.
-func (f *Folder) publishModSeqLocked() {
-	now := f.Snapshot()
-	if f.behind || f.kw != now.keywords || f.uidNextLocked() != now.uidNext || !slices.Equal(f.state.chunks, now.chunks) {
-		f.publishLocked()
-		return
-	}
-	next := *now
-	next.modSeq = f.modSeq
-	f.snap.Store(&next)
+	f.untold.any, f.untold.draw = true, true
+	f.tellLocked(false)
+	drawn := f.drawn
+	return drawn, f.raiseMarkLocked(ctx) // nobody may be told a number above the mark
 }
 
 // markOnDisk is the mark in the uid list as it stands now: another process may have raised it.
@@ -203,15 +206,16 @@ func (f *Folder) markOnDisk() uint64 {
 
 // givenByOthers reads what was given so far, without a lock: 0 if it does not tell.
 func (f *Folder) givenByOthers() uint64 {
-	b, _, err := f.home.readFile(counterName, counterSize)
-	if err != nil || len(b) != counterSize {
-		return 0
+	for range 3 { // it may be half written just then
+		b, _, err := f.home.readFile(counterName, counterSize)
+		if err != nil || len(b) != counterSize {
+			return 0
+		}
+		if n, ok := parseCounter(b, f.store.boot); ok {
+			return n
+		}
 	}
-	n, ok := parseCounter(b, f.store.boot)
-	if !ok {
-		return 0
-	}
-	return n
+	return 0
 }
 
 // firstModSeqLocked sets the MODSEQ of a folder that is being loaded. known is the highest in

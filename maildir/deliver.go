@@ -251,10 +251,8 @@ func (f *Folder) addAllLocked(ctx context.Context, in []incoming, alsoSync func(
 	if err := f.recordLocked(recs); err != nil {
 		return nil, err
 	}
-	modSeq := f.allotLocked(len(recs))
 	for i, r := range recs {
-		modSeq++
-		m := newMessage{uid: r.uid, name: placed[i].name, flags: flags[i], modSeq: modSeq, size: in[i].virtual}
+		m := newMessage{uid: r.uid, name: placed[i].name, flags: flags[i], size: in[i].virtual}
 		if placed[i].dir == inNew {
 			m.flags |= flagNew
 		}

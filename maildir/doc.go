@@ -23,13 +23,14 @@
 // Neither a listing nor an event tells the truth by itself. The rules that
 // together do stand at the head of reconcile.go; scan.go and watch.go are their
 // other parts. Every change of a name or of the uid list is made holding
-// dovecot-uidlist.lock, and every UID is on disk before anybody hears of it.
+// dovecot-uidlist.lock, and every UID is on disk before anybody hears of it. What
+// happened gets its MODSEQs right before it is told, and nothing is published in between: see number.go.
 //
 // # Locks
 //
 // In this order: Tree.makeMu or Tree.subMu, or seenFile.mu with the dot lock of its file; Folder.mu of one
-// folder, the dot lock of the same folder or tree. Only a move (move.go) holds those of two folders, the
-// one with the lower inode first. Store.mu, Folder.subMu, subscribers.mu, queue.mu and
+// folder, the dot lock of the same folder or tree, the flock on its postroom.modseq. Only a move (move.go) holds
+// the first two of two folders, the one with the lower inode first. Store.mu, Folder.subMu, subscribers.mu, queue.mu and
 // watcher.mu are leaves: nothing is waited for under them. A barrier is waited
 // for under Folder.mu, which the watcher's goroutine never takes.
 //

@@ -77,7 +77,8 @@ type Folder struct {
 	savedAt time.Time
 
 	modSeq    uint64 // the highest given
-	behind    bool   // another process gave MODSEQs for changes that may not have been seen yet
+	untold    untold // what happened and is in no snapshot yet
+	drawn     uint64 // the number that untold.draw asked for last
 	modSeqOut bool   // clients are told MODSEQs: the mark in the list must stay above
 	history   history
 	gone      bool
@@ -98,6 +99,7 @@ type place struct {
 type presence struct {
 	places []place
 	came   int    // how often a name was said to be there
+	other  bool   // one of them had other flags than the message is told to have
 	ino    uint64 // of the file, as the last scan said; 0 if an event told of it
 }
 
@@ -247,6 +249,9 @@ func (f *Folder) unload() {
 		f.saveIndexLocked(ctx)
 		cancel()
 	}
+	if snap := f.snap.Load(); snap != nil {
+		f.store.memory.unloaded.Add(int64(snap.Len()))
+	}
 	f.index.close()
 	f.cache.close()
 	for _, d := range []*dir{f.new, f.cur} {
@@ -303,11 +308,10 @@ func (f *Folder) vanishLocked() {
 		return
 	}
 	f.gone = true
+	f.giveNumbersLocked(f.countLocked(f.untold.count())) // nobody goes on from these
 	f.publishLocked()
 }
 
-// publishLocked makes the working state what everybody sees. Where nothing is
-// new nobody is told: a thousand sessions would wake each other for nothing.
 // uidNextLocked is the least UID that a message to come may have: others may have recorded
 // some that are not in the state yet.
 func (f *Folder) uidNextLocked() uint32 {
@@ -320,6 +324,8 @@ func (f *Folder) uidNextLocked() uint32 {
 	return next
 }
 
+// publishLocked makes the working state what everybody sees. Where nothing is
+// new but the highest MODSEQ nobody is told: a thousand sessions would wake each other for nothing.
 func (f *Folder) publishLocked() {
 	chunks, starts := f.state.freeze()
 	next := &Snapshot{
@@ -327,12 +333,15 @@ func (f *Folder) publishLocked() {
 		uidValidity: f.list.uidValidity, uidNext: f.uidNextLocked(), guid: f.list.guid,
 		modSeq: f.modSeq, sticky: f.sticky, writable: f.writable, gone: f.gone,
 	}
-	now := f.snap.Load()
-	if now != nil && f.behind {
-		next.modSeq = now.modSeq // what is above may be that of a change that has not been seen
-	}
-	if now != nil && now.same(next) {
-		return
+	if now := f.snap.Load(); now != nil {
+		if now.same(next) {
+			return
+		}
+		numbered := *now
+		if numbered.modSeq = next.modSeq; numbered.same(next) {
+			f.snap.Store(next)
+			return
+		}
 	}
 	f.snap.Store(next)
 	f.notify()

@@ -28,16 +28,16 @@ func TestHalfRenames(t *testing.T) {
 	}
 	f.setPresentLocked(place{inCur, "1.a:2,F"}, true)
 	f.setPresentLocked(place{inCur, "1.a:2,F"}, false)
-	if f.expungeDoubtfulLocked(doubts) || f.state.n != 1 {
+	if f.expungeDoubtfulLocked(doubts); f.state.n != 1 {
 		t.Error("a message was expunged in the midst of its second rename")
 	}
 	f.setPresentLocked(place{inCur, "1.a:2,S"}, true)
-	if !f.followRenamesLocked() || f.state.chunks[0].get().name(0) != "1.a:2,S" {
+	if f.followRenamesLocked(); f.state.chunks[0].get().name(0) != "1.a:2,S" {
 		t.Error("the rename was not followed")
 	}
 	must(t, os.Remove(dir+"/cur/1.a:2,S"))
 	f.setPresentLocked(place{inCur, "1.a:2,S"}, false)
-	if !f.expungeDoubtfulLocked(f.doubtLocked()) || f.state.n != 0 {
+	if f.expungeDoubtfulLocked(f.doubtLocked()); f.state.n != 0 {
 		t.Error("a removed message is still there")
 	}
 }

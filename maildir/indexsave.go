@@ -17,7 +17,7 @@ const saveInterval = time.Minute
 // saveIndexLocked brings the index up to date. Its failure costs time later, nothing else.
 func (f *Folder) saveIndexLocked(ctx context.Context) {
 	snap := f.Snapshot()
-	if snap == nil || snap == f.saved || snap.gone || !f.writable || !f.sticky || f.damaged.Load() {
+	if snap == nil || snap == f.saved || snap.gone || f.untold.any || !f.writable || !f.sticky || f.damaged.Load() {
 		return
 	}
 	if err := f.writeIndexLocked(ctx, snap); err != nil {
@@ -77,7 +77,7 @@ func (f *Folder) settledDirsLocked(ctx context.Context) (none [2]stamp) {
 		return none
 	}
 	f.drainLocked()
-	if f.dirty || len(f.fresh)+len(f.odd) > 0 {
+	if f.dirty || f.untold.any || len(f.fresh)+len(f.odd) > 0 {
 		return none
 	}
 	clock, err := f.fileClock()

@@ -87,6 +87,21 @@ func (k *facts) key() (key cacheKey, ok bool) {
 func (k *facts) doubt() {
 	k.ino.Store(0)
 	k.date.Store(0)
+	k.sent.Store(0)
+}
+
+// learnSent notes the day of the Date field that a file of that key has.
+func (k *facts) learnSent(key cacheKey, day int32) {
+	k.sent.Store(int64(day) + sentKnown)
+	if now, _ := k.key(); now != key {
+		k.sent.Store(0) // another file has come meanwhile
+	}
+}
+
+// sentDay gives it, if it is known.
+func (k *facts) sentDay() (int32, bool) {
+	n := k.sent.Load()
+	return int32(n - sentKnown), n != 0
 }
 
 // learn notes what a file is like. It is false when the size is not what it was: content is immutable, so
@@ -103,6 +118,7 @@ func (c *records) learn(i int, st *unix.Stat_t) bool {
 	k.disk.Store(now.disk + 1)
 	k.date.Store(now.mtime)
 	k.ino.Store(now.ino)
+	k.sent.Store(0)
 	c.learnt.Store(true)
 	return true
 }
@@ -128,8 +144,7 @@ func (f *Folder) replaced(ctx context.Context, uid uint32) error {
 	f.dropLocked([]uint32{uid})
 	f.fresh[baseOf(at.name)] = &presence{places: []place{at}}
 	err := f.assignLocked(ctx, false)
-	f.catchUpLocked(ctx)
-	f.publishLocked()
+	f.tellLocked(false)
 	return err
 }
 
@@ -140,8 +155,7 @@ func (f *Folder) lookAgain(ctx context.Context) error {
 	if err := f.findAgainLocked(ctx); err != nil {
 		return err
 	}
-	f.catchUpLocked(ctx)
-	f.publishLocked()
+	f.tellLocked(false)
 	return nil
 }
 

@@ -125,8 +125,9 @@ func parseMoreLine(line string) (words []string, base string, ok bool) {
 	return words, base, true
 }
 
-// parseMoreLocked reads whole lines; those that are no good are told and passed over.
-func (f *Folder) parseMoreLocked(data []byte) (entries map[string][]string, consumed int64) {
+// parseMoreLocked reads whole lines; those that are no good are told and passed over. again gives the base names
+// that had several.
+func (f *Folder) parseMoreLocked(data []byte) (entries map[string][]string, again []string, consumed int64) {
 	m := &f.more
 	entries = make(map[string][]string)
 	var fresh []string
@@ -153,57 +154,65 @@ func (f *Folder) parseMoreLocked(data []byte) (entries map[string][]string, cons
 				kept = append(kept, w)
 			}
 		}
+		if _, had := entries[base]; had {
+			again = append(again, base)
+		}
 		entries[base] = slices.Clip(kept)
 	}
 	if bad > maxBadLines {
 		f.log.Warn("lines are no good and are passed over", "file", moreKeywordsName, "count", bad)
 	}
 	f.kw = f.kw.withMore(fresh)
-	return entries, consumed
+	return entries, again, consumed
 }
 
-// readMoreLocked brings the state up to what the file says, and gives messages whose keywords changed
-// new MODSEQs. whole has the file read that the index stood for until now. It tells
-// whether the file was lost: then what is known is the truth.
-func (f *Folder) readMoreLocked(whole bool) (changed, lost bool, err error) {
+// readMoreLocked brings the state up to what the file says. whole has the file read that the index stood for until
+// now. It tells whether the file was lost: then what is known is the truth.
+func (f *Folder) readMoreLocked(whole bool) (lost bool, err error) {
 	m := &f.more
 	fi, err := f.home.stat(moreKeywordsName)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return false, m.seen != (stamp{}), nil
+		return m.seen != (stamp{}), nil
 	case err != nil:
-		return false, false, wrapSys("stat", moreKeywordsName, err)
+		return false, wrapSys("stat", moreKeywordsName, err)
 	}
 	if stampOf(fi) == m.seen && !(whole && m.unread) {
-		return false, false, nil
+		return false, nil
 	}
 	data, st, err := f.home.readFile(moreKeywordsName, maxMoreFile)
 	if err != nil {
-		return false, false, wrapSys("read", moreKeywordsName, err)
+		return false, wrapSys("read", moreKeywordsName, err)
 	}
 	tail := !m.unread && st.fileID == m.seen.fileID && int64(len(data)) >= m.consumed &&
 		crc32.Checksum(data[:m.consumed], castagnoli) == m.sum
 	if !tail {
 		m.consumed, m.sum, m.lines, m.unclaimed = 0, 0, 0, nil
 	}
-	entries, n := f.parseMoreLocked(data[m.consumed:])
+	entries, again, n := f.parseMoreLocked(data[m.consumed:])
 	end := m.consumed + n
 	m.sum = crc32.Update(m.sum, castagnoli, data[m.consumed:end])
 	m.seen, m.consumed, m.torn, m.unread = st, end, end < int64(len(data)), false
-	changed = f.applyMoreLocked(entries, !tail)
+	f.applyMoreLocked(entries, !tail)
 	if !tail {
 		m.limit = 2*len(entries) + moreSlack
+		return false, nil
 	}
-	return changed, false, nil
+	for _, base := range again { // another process may have told its clients what an earlier line says
+		if uid, _, _, ok := f.lookupBase(base); ok {
+			f.touchLocked([]uint32{uid})
+		}
+	}
+	return false, nil
 }
 
 // applyMoreLocked gives messages the keywords that lines say. all means that who has no line has none.
-func (f *Folder) applyMoreLocked(entries map[string][]string, all bool) bool {
+func (f *Folder) applyMoreLocked(entries map[string][]string, all bool) {
 	if f.state.n == 0 { // loading: messages claim theirs
 		for base, words := range entries {
 			f.more.setUnclaimed(base, words)
 		}
-		return false
+		return
 	}
 	if all {
 		f.eachMoreLocked(func(r *records, i int, _ []string) {
@@ -225,7 +234,6 @@ func (f *Folder) applyMoreLocked(entries map[string][]string, all bool) bool {
 		}
 	}
 	f.touchLocked(changed)
-	return len(changed) > 0
 }
 
 func (m *moreFile) setUnclaimed(base string, words []string) {
@@ -251,7 +259,7 @@ func (f *Folder) eachMoreLocked(each func(r *records, i int, words []string)) {
 // followMoreLocked is readMoreLocked for a caller who holds the list's lock: a file that was lost is
 // written again.
 func (f *Folder) followMoreLocked(whole bool) error {
-	_, lost, err := f.readMoreLocked(whole)
+	lost, err := f.readMoreLocked(whole)
 	if err != nil || !lost {
 		return err
 	}
@@ -272,9 +280,9 @@ func (f *Folder) recoverMoreLocked() error {
 }
 
 // checkMoreLocked sees whether another program changed the file, and follows. It takes the list's lock
-// if it must write, and publishes.
+// if it must write.
 func (f *Folder) checkMoreLocked(ctx context.Context) {
-	changed, lost, err := f.readMoreLocked(false)
+	lost, err := f.readMoreLocked(false)
 	if err == nil && lost && f.writable {
 		var lock *dotlock
 		if lock, err = f.lockList(ctx); err == nil {
@@ -285,21 +293,13 @@ func (f *Folder) checkMoreLocked(ctx context.Context) {
 	if err != nil {
 		f.fail("following "+moreKeywordsName, err)
 	}
-	if !changed {
-		return
-	}
-	f.catchUpLocked(ctx)
-	if err := f.raiseMarkLocked(ctx); err != nil {
-		f.fail("writing the MODSEQ mark", err)
-	}
-	f.publishLocked()
 }
 
 // loadMoreLocked reads the file before messages are taken into an empty state. What keeps it from
 // being read keeps nobody from reading mail. What the index knows of a file that is lost
 // is written again at the first occasion.
 func (f *Folder) loadMoreLocked(past *prior) {
-	if _, _, err := f.readMoreLocked(true); err != nil {
+	if _, err := f.readMoreLocked(true); err != nil {
 		f.fail("reading "+moreKeywordsName, err)
 	}
 	if f.more.seen != (stamp{}) {

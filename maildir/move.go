@@ -116,9 +116,9 @@ func (m *move) run(ctx context.Context, uids []uint32) error {
 		}
 		m.leaveLocked()
 	}
-	m.to.publishChangeLocked(ctx)
+	m.to.tellLocked(true)
 	m.leaveLocked()
-	m.from.publishChangeLocked(ctx)
+	m.from.tellLocked(true)
 	return err
 }
 
@@ -135,7 +135,7 @@ func (m *move) renameAllLocked(ctx context.Context, uids []uint32) error {
 
 // outgoingLocked makes a departure of each message that is there, and what the destination is to take in.
 func (m *move) outgoingLocked(ctx context.Context, uids []uint32) []incoming {
-	m.from.publishChangeLocked(ctx) // then the snapshot is what the folder holds
+	m.from.tellLocked(true) // then the snapshot is what the folder holds
 	m.from.moving = m
 	snap := m.from.Snapshot()
 	m.result = Copied{UIDValidity: m.to.list.uidValidity}

@@ -176,9 +176,9 @@ func testMoveUndone(t *testing.T, opt Options) {
 		if !errors.Is(err, syscall.EIO) {
 			t.Errorf("failed with %v", err)
 		}
-		w.publishChangeLocked(ctx)
+		w.tellLocked(true)
 		m.leaveLocked()
-		f.publishChangeLocked(ctx)
+		f.tellLocked(true)
 	}()
 	if !m.undone {
 		t.Error("nothing was undone")

@@ -23,13 +23,14 @@ type Reading struct {
 	ready  bool  // the cache was refreshed
 	src    bytes.Reader
 
-	known pageCopy
+	known knownPage
 
 	// of the message at hand
 	uid    uint32
 	snap   *Snapshot // in which c has it, as its r-th
 	c      *records
 	r      int
+	near   [2]int // the chunk of the last message: where Seek looks, and in the newest snapshot
 	rec    message.Record
 	msg    Message
 	opened bool
@@ -48,7 +49,7 @@ func (rd *Reading) Seek(s *Snapshot, i int) {
 		rd.folder.cache.append(&rd.batch, rd.folder.Snapshot())
 	}
 	rd.snap = s.base()
-	rd.c, rd.r = s.at(i)
+	rd.c, rd.r = s.atNear(i, &rd.near[0])
 	rd.uid = rd.c.recs[rd.r].uid
 }
 
@@ -71,12 +72,11 @@ func (rd *Reading) Close() {
 // locate gives the newest records with the message.
 func (rd *Reading) locate() (*records, int, error) {
 	if now := rd.folder.Snapshot(); now != rd.snap {
-		i, ok := now.Find(rd.uid)
+		c, r, ok := now.findNear(rd.uid, &rd.near[1], rd.r)
 		if !ok {
 			return nil, 0, fmt.Errorf("UID %d: %w", rd.uid, ErrExpunged)
 		}
-		rd.snap = now
-		rd.c, rd.r = now.at(i)
+		rd.snap, rd.c, rd.r = now, c, r
 	}
 	return rd.c, rd.r, nil
 }
@@ -201,7 +201,7 @@ func (rd *Reading) kept(c *records, r int) message.Record {
 
 // fromCache reads the record where the entry in memory says, or else a newer one does.
 func (rd *Reading) fromCache(key cacheKey) (message.Record, bool) {
-	if e, ok := rd.entry(); ok && e.check() == key.check() {
+	if e := rd.entry(); e != nil && e.check() == key.check() {
 		if rec, ok := rd.win.record(rd.known.file, rd.known.seed, e.offset(), rd.uid, key); ok {
 			return rec, true
 		}
@@ -283,10 +283,13 @@ func (rd *Reading) SentDay() (int32, error) {
 	if err != nil {
 		return 0, err
 	}
-	if key, known := c.facts[r].key(); known {
-		if e, ok := rd.entry(); ok && e.check() == key.check() {
-			return e.day(), nil
-		}
+	k := &c.facts[r]
+	if day, known := k.sentDay(); known {
+		return day, nil
+	}
+	if e, key := rd.entryOf(c, r); e != nil {
+		k.learnSent(key, e.day())
+		return e.day(), nil
 	}
 	rec, err := rd.Record()
 	if err != nil {
@@ -295,26 +298,48 @@ func (rd *Reading) SentDay() (int32, error) {
 	return rec.SentDay(), nil
 }
 
-// entry gives what the cache has of the message in memory. It may not have the newest yet.
-func (rd *Reading) entry() (cacheEntry, bool) {
+// Lacks tells that the field of the set, which is one, is known not to hold the needle. It reads nothing.
+func (rd *Reading) Lacks(s *message.FieldSet, n *message.Needle) bool {
+	c, r, err := rd.locate()
+	if err != nil {
+		return false
+	}
+	e, _ := rd.entryOf(c, r)
+	return e != nil && e.sketch.Lacks(s, n)
+}
+
+// entryOf gives what the cache has in memory of the message at hand, and of which file; nil if that may be another.
+func (rd *Reading) entryOf(c *records, r int) (*cacheEntry, cacheKey) {
+	key, known := c.facts[r].key()
+	if !known {
+		return nil, key
+	}
+	if e := rd.entry(); e != nil && e.check() == key.check() {
+		return e, key
+	}
+	return nil, key
+}
+
+// entry gives what the cache has of the UID in memory, or nil. It may not have the newest yet. It is not to be changed.
+func (rd *Reading) entry() *cacheEntry {
 	k := &rd.known
 	if of := rd.uid / pageUIDs; !k.valid || of != k.of {
 		rd.refresh()
-		rd.folder.cache.copyPage(&rd.known, of)
+		*k = rd.folder.cache.lend(of)
 	}
 	low := rd.uid % pageUIDs
-	for n := k.at; n < min(k.at+2, len(k.page)); n++ { // mostly the next, or once more the last
-		if k.page[n].low() == low {
+	for n := k.at; n < min(k.at+2, len(k.entries)); n++ { // mostly the next, or once more the last
+		if k.entries[n].low() == low {
 			k.at = n
-			return k.page[n], true
+			return &k.entries[n]
 		}
 	}
-	n, ok := k.page.search(low)
+	n, ok := k.entries.search(low)
 	if !ok {
-		return cacheEntry{}, false
+		return nil
 	}
 	k.at = n
-	return k.page[n], true
+	return &k.entries[n]
 }
 
 // refresh lets the cache look at its file, once a Reading.

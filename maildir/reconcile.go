@@ -137,11 +137,8 @@ func (f *Folder) Sync(ctx context.Context) (*Snapshot, error) {
 	}
 	if given > f.modSeq {
 		// Another process told it, and all it was told for is seen now.
-		f.modSeq = given
-		if err := f.raiseMarkLocked(ctx); err != nil {
-			f.fail("writing the MODSEQ mark", err)
-		}
-		f.publishLocked()
+		f.modSeq, f.untold.any = given, true
+		f.tellLocked(false)
 	}
 	if f.gone {
 		return f.Snapshot(), ErrGone
@@ -188,21 +185,15 @@ func (f *Folder) settleLocked(ctx context.Context) error {
 			}
 			continue
 		}
-		changed, err := f.followLocked(ctx)
-		if err != nil {
+		if err := f.followLocked(ctx); err != nil {
 			return err
 		}
 		if f.dirty {
 			continue
 		}
-		before := f.state.n
-		err = f.assignLocked(ctx, false)
-		if changed || f.state.n != before || f.behind {
-			f.catchUpLocked(ctx)
-			if merr := f.raiseMarkLocked(ctx); merr != nil {
-				f.fail("writing the MODSEQ mark", merr)
-			}
-			f.publishLocked()
+		err := f.assignLocked(ctx, false)
+		if f.untold.any {
+			f.tellLocked(false)
 		}
 		if errors.Is(err, ErrNoSpace) || errors.Is(err, ErrBusy) {
 			return nil // logged; what has a UID is served all the same, and it is tried again
@@ -212,50 +203,22 @@ func (f *Folder) settleLocked(ctx context.Context) error {
 }
 
 // followLocked follows the renames that were drained, and expunges what is gone, for which it passes a barrier (rules 4 to 6).
-func (f *Folder) followLocked(ctx context.Context) (changed bool, err error) {
-	changed = f.followRenamesLocked()
+func (f *Folder) followLocked(ctx context.Context) error {
+	f.followRenamesLocked()
 	doubts := f.doubtLocked()
 	if len(doubts) == 0 || !f.watched.Load() {
-		return changed, nil
-	}
-	if changed && !f.behind {
-		f.publishLocked()
+		return nil
 	}
 	if err := f.barrier(ctx); err != nil {
-		return changed, err
+		return err
 	}
 	f.drainLocked()
 	if f.dirty {
-		return changed, nil
+		return nil
 	}
-	changed = f.followRenamesLocked() || changed
-	return f.expungeDoubtfulLocked(doubts) || changed, nil
-}
-
-// catchUpLocked sees what others did before they drew the MODSEQs that were found drawn: the next
-// snapshot has a HIGHESTMODSEQ above theirs, so it must hold their changes.
-func (f *Folder) catchUpLocked(ctx context.Context) {
-	for try := 0; f.behind && try < scanAttempts; try++ {
-		f.behind = false
-		f.readMoreLocked(false)
-		if f.watched.Load() {
-			if f.barrier(ctx) != nil {
-				return
-			}
-			f.drainLocked()
-			if !f.dirty {
-				if _, err := f.followLocked(ctx); err != nil {
-					return
-				}
-			}
-			if !f.dirty {
-				continue
-			}
-		}
-		if f.rescanLocked(ctx) != nil {
-			return
-		}
-	}
+	f.followRenamesLocked()
+	f.expungeDoubtfulLocked(doubts)
+	return nil
 }
 
 // drainLocked applies the waiting events to the sets of present names.
@@ -295,7 +258,7 @@ func (f *Folder) expectLocked(s subdir, name string, created bool) {
 // setPresentLocked notes that a name is there, or is not.
 func (f *Folder) setPresentLocked(at place, present bool) {
 	base := baseOf(at.name)
-	_, ci, ri, known := f.lookupBase(base)
+	uid, ci, ri, known := f.lookupBase(base)
 	if !known {
 		p := f.fresh[base]
 		if p == nil {
@@ -321,13 +284,17 @@ func (f *Folder) setPresentLocked(at place, present bool) {
 		f.odd[base] = p
 	}
 	p.set(at, present)
+	p.other = p.other || flagsOf(at.name) != flagsOf(now.name)
 	if len(p.places) == 1 && p.places[0] == now {
 		delete(f.odd, base)
+		if p.other { // another process may have told its clients
+			f.touchLocked([]uint32{uid})
+		}
 	}
 }
 
 // followRenamesLocked gives records the names their files have now (rule 3).
-func (f *Folder) followRenamesLocked() (changed bool) {
+func (f *Folder) followRenamesLocked() {
 	var flagged []uint32 // UIDs whose flags changed
 	for base, p := range f.odd {
 		uid, ci, ri, ok := f.lookupBase(base)
@@ -342,31 +309,16 @@ func (f *Folder) followRenamesLocked() (changed bool) {
 		if !f.isMessage(at) {
 			continue // a later event tells where it went
 		}
-		changed = true
-		if f.renameRecordLocked(ci, ri, at) {
+		f.untold.any = true
+		if f.renameRecordLocked(ci, ri, at) || p.other {
 			flagged = append(flagged, uid)
+			p.other = false
 		}
 		if len(p.places) == 1 {
 			delete(f.odd, base)
 		}
 	}
 	f.touchLocked(flagged)
-	return changed
-}
-
-// touchLocked gives messages that were just changed new MODSEQs.
-func (f *Folder) touchLocked(uids []uint32) {
-	if len(uids) == 0 {
-		return
-	}
-	slices.Sort(uids)
-	modSeq := f.allotLocked(len(uids))
-	for _, uid := range uids {
-		modSeq++
-		if ci, ri, ok := f.state.locate(uid); ok {
-			f.state.own(ci).recs[ri].modSeq = modSeq
-		}
-	}
 }
 
 // isMessage tells whether there is a regular file at a place.
@@ -421,7 +373,7 @@ func (f *Folder) doubtLocked() map[string]doubt {
 
 // expungeDoubtfulLocked is rule 6, for what was in doubt before the barrier that has been passed. Looking on disk as well costs one call for
 // each expunged message and guards against an event that was not this folder's.
-func (f *Folder) expungeDoubtfulLocked(doubts map[string]doubt) bool {
+func (f *Folder) expungeDoubtfulLocked(doubts map[string]doubt) {
 	var gone []uint32
 	for base, d := range doubts {
 		p := f.odd[base]
@@ -435,16 +387,16 @@ func (f *Folder) expungeDoubtfulLocked(doubts map[string]doubt) bool {
 		}
 		gone = append(gone, uid)
 	}
-	return f.dropLocked(gone)
+	f.dropLocked(gone)
 }
 
 // dropLocked takes messages whose files are gone out of the state.
-func (f *Folder) dropLocked(uids []uint32) bool {
+func (f *Folder) dropLocked(uids []uint32) {
 	if f.moving != nil {
 		uids = slices.DeleteFunc(uids, f.moving.leaving)
 	}
 	if len(uids) == 0 {
-		return false
+		return
 	}
 	slices.Sort(uids)
 	for _, uid := range uids {
@@ -456,8 +408,7 @@ func (f *Folder) dropLocked(uids []uint32) bool {
 		}
 	}
 	f.state.remove(uids)
-	f.history.add(f.allotLocked(1)+1, uids)
-	return true
+	f.goneLocked(uids...)
 }
 
 // pollLocked looks for changes where there are no events. Directories that

@@ -2,10 +2,13 @@ package maildir
 
 import "slices"
 
-// addLocked appends a message to the state; its UID is above all others.
+// addLocked appends a message to the state; its UID is above all others. It gets its MODSEQ before it is told.
 func (f *Folder) addLocked(m newMessage) {
+	m.modSeq = unnumbered
 	f.state.append(m)
 	f.bases.add(baseOf(m.name), m.uid)
+	f.untold.changed = append(f.untold.changed, m.uid)
+	f.untold.any = true
 }
 
 // rewriteListLocked writes the whole list: the records of all messages, with

@@ -207,6 +207,11 @@ func (f *Folder) rescanLocked(ctx context.Context) error {
 	f.dirty = false
 	var gone []uint32
 	clear(f.fresh)
+	for base, p := range f.odd {
+		if uid, _, _, ok := f.lookupBase(base); ok && p.other {
+			f.touchLocked([]uint32{uid}) // see setPresentLocked
+		}
+	}
 	clear(f.odd)
 	for _, c := range f.state.chunks {
 		r := c.get()
@@ -240,10 +245,8 @@ func (f *Folder) rescanLocked(ctx context.Context) error {
 			return err
 		}
 	}
-	changed := f.followRenamesLocked()
-	if (f.dropLocked(gone) || changed) && !f.behind {
-		f.publishLocked()
-	}
+	f.followRenamesLocked()
+	f.dropLocked(gone)
 	return nil
 }
 

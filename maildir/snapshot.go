@@ -3,7 +3,6 @@ package maildir
 import (
 	"slices"
 	"sort"
-	"strings"
 )
 
 // Snapshot is the state of a folder at one moment: its messages in the order
@@ -59,8 +58,8 @@ func (s *Snapshot) Writable() bool { return s.writable }
 // are those last seen.
 func (s *Snapshot) Gone() bool { return s.gone }
 
-// at gives the records that hold message i, which must be in range, and its index there.
-func (s *Snapshot) at(i int) (*records, int) {
+// chunkWith gives the chunk that holds message i, which must be in range.
+func (s *Snapshot) chunkWith(i int) int {
 	lo, hi := 0, len(s.starts)
 	for lo < hi {
 		if mid := int(uint(lo+hi) >> 1); int(s.starts[mid]) <= i {
@@ -69,28 +68,71 @@ func (s *Snapshot) at(i int) (*records, int) {
 			hi = mid
 		}
 	}
-	return s.chunks[lo-1].get(), i - int(s.starts[lo-1])
+	return lo - 1
+}
+
+// at gives the records that hold message i, which must be in range, and its index there.
+func (s *Snapshot) at(i int) (*records, int) {
+	ci := s.chunkWith(i)
+	return s.chunks[ci].get(), i - int(s.starts[ci])
+}
+
+// atNear is at for who asks for one message after another: near is the chunk that had the last.
+func (s *Snapshot) atNear(i int, near *int) (*records, int) {
+	for ci := *near; ci < min(*near+2, len(s.chunks)); ci++ {
+		if r := i - int(s.starts[ci]); r >= 0 && r < int(s.chunks[ci].n) {
+			*near = ci
+			return s.chunks[ci].get(), r
+		}
+	}
+	*near = s.chunkWith(i)
+	return s.chunks[*near].get(), i - int(s.starts[*near])
+}
+
+// findNear is Find for who asks for one message after another: near is the chunk that had the last, and at where in it
+// the message may be.
+func (s *Snapshot) findNear(uid uint32, near *int, at int) (*records, int, bool) {
+	for ci := *near; ci < min(*near+2, len(s.chunks)); ci++ {
+		c := s.chunks[ci]
+		if uid < c.firstUID || uid > c.lastUID {
+			continue
+		}
+		*near = ci
+		recs := c.get()
+		if at >= len(recs.recs) || recs.recs[at].uid != uid {
+			at = recs.find(uid)
+		}
+		return recs, at, recs.recs[at].uid == uid
+	}
+	i, ok := s.Find(uid)
+	if !ok {
+		return nil, 0, false
+	}
+	c, r := s.atNear(i, near)
+	return c, r, true
 }
 
 // UID of message i.
 func (s *Snapshot) UID(i int) uint32 { c, r := s.at(i); return c.recs[r].uid }
 
 // ModSeq of message i.
-func (s *Snapshot) ModSeq(i int) uint64 {
-	c, r := s.at(i)
+func (s *Snapshot) ModSeq(i int) uint64 { c, r := s.at(i); return s.modSeqOf(&c.recs[r]) }
+
+func (s *Snapshot) modSeqOf(m *record) uint64 {
 	if s.overlay != nil {
-		return s.overlay.modSeq(&c.recs[r])
+		return s.overlay.modSeq(m)
 	}
-	return c.recs[r].modSeq
+	return m.modSeq
 }
 
 // Flags are the system flags of message i.
-func (s *Snapshot) Flags(i int) Flags {
-	c, r := s.at(i)
+func (s *Snapshot) Flags(i int) Flags { c, r := s.at(i); return s.flagsOf(&c.recs[r]) }
+
+func (s *Snapshot) flagsOf(m *record) Flags {
 	if s.overlay != nil {
-		return s.overlay.view.Flags(c.recs[r].uid, c.recs[r].flags&System)
+		return s.overlay.view.Flags(m.uid, m.flags&System)
 	}
-	return c.recs[r].flags & System
+	return m.flags & System
 }
 
 // InNew tells whether message i still lies in new/.
@@ -135,15 +177,7 @@ func (s *Snapshot) Keywords(i int) []string {
 // HasKeyword tells whether message i has the keyword; case does not matter.
 func (s *Snapshot) HasKeyword(i int, keyword string) bool {
 	c, r := s.at(i)
-	if c.recs[r].flags&s.keywords.letter(keyword) != 0 {
-		return true
-	}
-	for _, k := range c.extra[c.recs[r].uid] {
-		if strings.EqualFold(k, keyword) {
-			return true
-		}
-	}
-	return false
+	return c.hasKeyword(r, s.keywords, keyword)
 }
 
 // AllKeywords lists the keywords that are defined in the folder.

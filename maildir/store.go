@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -49,6 +50,7 @@ type Store struct {
 	watch *watcher // nil: everything is polled
 
 	parsed *parsedCache
+	memory giveBack
 	boot   uint64 // see counter.go
 
 	cancel context.CancelFunc
@@ -90,6 +92,7 @@ func NewStore(opt Options) *Store {
 		lock:    &locker{host: opt.Host, pid: os.Getpid(), clock: opt.Clock, held: make(map[heldLock]bool)},
 		names:   newNames(opt.Clock, opt.Host),
 		parsed:  newParsedCache(maxParsed),
+		memory:  giveBack{free: debug.FreeOSMemory},
 		boot:    bootID(),
 		trees:   make(map[fileID]*Tree),
 		folders: make(map[*Folder]bool),
@@ -137,7 +140,8 @@ func (s *Store) Close() {
 }
 
 // tidy looks at folders every PollInterval: polls those without events, sees whether a folder
-// was replaced, and unloads what nobody has used for long. What readers have seen is looked at, too.
+// was replaced, unloads what nobody has used for long, and gives back what that has freed. What readers have seen is
+// looked at, too.
 func (s *Store) tidy() {
 	tick := time.NewTicker(s.opt.PollInterval)
 	defer tick.Stop()
@@ -147,25 +151,35 @@ func (s *Store) tidy() {
 			return
 		case <-tick.C:
 		}
-		for _, f := range s.expired() {
-			f.unload()
+		s.sweep()
+	}
+}
+
+// sweep is one look.
+func (s *Store) sweep() {
+	for _, f := range s.expired() {
+		f.unload()
+	}
+	s.mu.Lock()
+	var used []*Folder
+	loaded := 0
+	for f := range s.folders {
+		if f.idleElem == nil {
+			used = append(used, f)
 		}
-		s.mu.Lock()
-		var used []*Folder
-		for f := range s.folders {
-			if f.idleElem == nil {
-				used = append(used, f)
-			}
-		}
-		trees := slices.Collect(maps.Values(s.trees))
-		s.mu.Unlock()
-		for _, t := range trees {
-			t.seen.look()
-		}
-		for _, f := range used {
-			f.queue.pokePoll()
+		if snap := f.snap.Load(); snap != nil {
+			loaded += snap.Len()
 		}
 	}
+	trees := slices.Collect(maps.Values(s.trees))
+	s.mu.Unlock()
+	for _, t := range trees {
+		t.seen.look()
+	}
+	for _, f := range used {
+		f.queue.pokePoll()
+	}
+	s.memory.look(s.opt.Clock(), loaded)
 }
 
 // expired takes the folders out of the table whose time is up.

@@ -10,5 +10,8 @@ import (
 // not for concurrent use.
 type Reading = maildir.Reading
 
+// Walk goes through a snapshot and shows each message as a newer one has it.
+type Walk = maildir.Walk
+
 // Read begins a Reading of the mailbox, which wants Close.
 func (m *Mailbox) Read(ctx context.Context) *Reading { return m.folder.NewReading(ctx) }

@@ -10,12 +10,18 @@ import (
 // Needle is a text to search for. Letters match without regard to case and
 // accented ones in composed and decomposed form alike, as i;unicode-casemap
 // (RFC 5051) has it. It is safe for concurrent use.
-type Needle struct{ folded []byte }
+type Needle struct {
+	folded []byte
+	sketch Sketch // what that of a message has, if the message holds the needle
+}
 
 // NewNeedle makes a needle of UTF-8 text.
 func NewNeedle(s string) *Needle {
 	n := &Needle{}
 	n.folded, _ = appendFold(nil, []byte(s), true)
+	for _, a := range []sketchArea{subjectArea, addressArea} {
+		addRuns(n.sketch[a.from:a.to], n.folded)
+	}
 	return n
 }
 
@@ -34,6 +40,7 @@ func (n *Needle) Match(s string) bool {
 // finder looks for a needle in text that comes in pieces.
 type finder struct {
 	needle *Needle
+	runs   []uint32 // not nil: the words of a Sketch; nothing is looked for, but noted
 	found  bool
 	tail   [utf8.UTFMax]byte // beginning of a character
 	tailN  int
@@ -111,6 +118,10 @@ func (f *finder) piece(b []byte, last bool) {
 	f.win, rest = appendFold(f.win, b, last)
 	if rest > 0 {
 		f.tailN = copy(f.tail[:], b[len(b)-rest:])
+	}
+	if f.runs != nil {
+		addRuns(f.runs, f.win)
+		return
 	}
 	f.found = bytes.Contains(f.win, f.needle.folded)
 }

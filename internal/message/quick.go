@@ -29,16 +29,21 @@ func isPlain(line []byte) bool {
 
 // plainMatch looks for the needle in what stands behind the colon of a plain field.
 func plainMatch(value []byte, n *Needle) bool {
+	var folded [plainValue]byte
+	return bytes.Contains(foldPlain(&folded, value), n.folded)
+}
+
+// foldPlain gives such a value in the form in which it is compared.
+func foldPlain(dst *[plainValue]byte, value []byte) []byte {
 	value = trimLF(value)
 	if len(value) > 0 && value[0] == ' ' {
 		value = value[1:]
 	}
-	var folded [plainValue]byte
-	if len(value) > len(folded) {
-		return false
+	if len(value) > len(dst) {
+		return nil
 	}
 	for i, c := range value {
-		folded[i] = upperASCII[c&0x7f]
+		dst[i] = upperASCII[c&0x7f]
 	}
-	return bytes.Contains(folded[:len(value)], n.folded)
+	return dst[:len(value)]
 }

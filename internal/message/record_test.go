@@ -75,6 +75,7 @@ func checkRecord(t *testing.T, b []byte) {
 	if r.Size() != m.Size || r.RawSize() != m.RawSize {
 		t.Fatalf("sizes %d, %d; parsed %d, %d", r.Size(), r.RawSize(), m.Size, m.RawSize)
 	}
+	sketch := r.Sketch()
 	for _, names := range recordSets {
 		set := NewFieldSet(names)
 		want, err := HeaderFields(src, m, m.Root.Head, names, false)
@@ -91,9 +92,12 @@ func checkRecord(t *testing.T, b []byte) {
 			found, known := r.SearchHeader(NewFieldSet(names[:1]), needle)
 			if want, _ := m.SearchHeader(src, names[0], needle); known && found != want {
 				t.Fatalf("search of %s for %q: %v, parsed %v in\n%q", names[0], word, found, want, b)
+			} else if want && sketch.Lacks(NewFieldSet(names[:1]), needle) {
+				t.Fatalf("by the sketch %q is not in %s of\n%q", word, names[0], b)
 			}
 		}
 	}
+	checkSketch(t, b, m, sketch)
 	again, ok := r.Message()
 	if !ok {
 		t.Fatalf("the parts cannot be read back:\n%.3000q", b)

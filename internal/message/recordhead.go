@@ -124,6 +124,7 @@ type FieldSet struct {
 	names []string
 	bits  uint64 // of those that are kept
 	kept  bool   // all are
+	area  sketchArea
 }
 
 // NewFieldSet makes one.
@@ -133,6 +134,9 @@ func NewFieldSet(names []string) *FieldSet {
 		bit := keptBitOf(n)
 		s.bits |= bit
 		s.kept = s.kept && bit != 0
+	}
+	if len(names) == 1 {
+		s.area = areaOf(names[0])
 	}
 	return s
 }

@@ -18,11 +18,17 @@ func searchFields(lines lineSource, field string, n *Needle) (bool, error) {
 	f := newFinder(n)
 	defer f.free()
 	f.found = false
-	err := eachField(lines, func(name, value []byte) bool {
+	err := f.fields(lines, field)
+	return f.found, err
+}
+
+// fields searches the fields of one name.
+func (f *finder) fields(lines lineSource, field string) error {
+	return eachField(lines, func(name, value []byte) bool {
 		if len(name) != len(field) || !equalFold(string(name), field) {
 			return true
 		}
-		if n.Empty() {
+		if f.needle.Empty() {
 			f.found = true
 			return false
 		}
@@ -37,7 +43,6 @@ func searchFields(lines lineSource, field string, n *Needle) (bool, error) {
 		}
 		return !f.found
 	})
-	return f.found, err
 }
 
 // SearchBody tells whether the body holds the needle: the bodies of all parts

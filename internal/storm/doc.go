@@ -22,7 +22,9 @@
 //	log         the server logged an error
 //
 // In the end, with everything at rest, every session, a fresh one, the same after a
-// restart, and the files must say the same.
+// restart, and the files must say the same. So must the copy that mbsync keeps, but for a message on
+// which mbsync set \Deleted or saw it, and another client's STORE FLAGS took that back before mbsync's CLOSE:
+// mbsync counts it as expunged and never looks at it again, whatever the server.
 //
 // -server dovecot puts Dovecot through the same storm; its faults are counted, and fail nothing.
 package storm

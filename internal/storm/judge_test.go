@@ -91,14 +91,14 @@ func (st *storm) lastRuns() {
 			st.o.fault("end", "%s with nobody else at work: %v", p.name, err)
 			continue
 		}
-		if !p.overIMAP {
+		if p.talk == nil {
 			continue
 		}
 		for folder, dir := range p.near {
 			near, far := idsIn(dir), idsIn(st.dir(folder))
 			for id := range far {
 				if !near[id] {
-					st.o.fault("end", "%s has not fetched %s of %s", p.name, id, folder)
+					st.notFetched(p, folder, id)
 				}
 			}
 			for id := range near {
@@ -108,6 +108,22 @@ func (st *storm) lastRuns() {
 			}
 		}
 	}
+}
+
+// notFetched judges a message that mbsync lacks. It sets \Deleted, or finds it set, and takes the message for expunged
+// by its CLOSE. When another client's STORE FLAGS has taken \Deleted back in between the message stays, and mbsync, which has given
+// up the pair and asks only for UIDs above all that it has seen, never looks at it again. Nothing else is tolerated.
+func (st *storm) notFetched(p *program, folder, id string) {
+	uids := st.o.uidsOf(folder, id)
+	if st.o.mayHaveStayed(id) && slices.ContainsFunc(p.talk.expunged[folder], func(u uint32) bool { return slices.Contains(uids, u) }) {
+		st.o.count("messages "+p.name+" took for expunged when others had taken \\Deleted back", 1)
+		return
+	}
+	var lines []string
+	for _, uid := range uids {
+		lines = append(lines, p.talk.about(uid)...)
+	}
+	st.o.fault("end", "%s has not fetched %s of %s, which had the UIDs %v:\n\t%s", p.name, id, folder, uids, strings.Join(lines, "\n\t"))
 }
 
 func idsIn(dir string) map[string]bool {

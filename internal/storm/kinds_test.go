@@ -146,7 +146,7 @@ func (k *kind) fetch(s *session) error {
 
 // store changes flags and keywords in each of the ways there are.
 func (k *kind) store(s *session) error {
-	uids, _ := s.some(1 + k.rng.IntN(12))
+	uids, ids := s.some(1 + k.rng.IntN(12))
 	if len(uids) == 0 {
 		return s.noop()
 	}
@@ -159,6 +159,9 @@ func (k *kind) store(s *session) error {
 				s.view[i].flags = unknownFlags
 			}
 		}
+	}
+	if op == "FLAGS" {
+		defer k.st.o.replaces(ids)()
 	}
 	since := ""
 	if (s.condstore || s.qresync) && k.rng.IntN(2) == 0 {

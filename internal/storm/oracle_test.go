@@ -17,19 +17,21 @@ type oracle struct {
 	// tolerated faults are counted and fail nothing.
 	tolerated func(kind string) bool
 
-	mu     sync.Mutex
-	clock  uint64                    // guarded by mu: orders what was told and what was begun
-	spaces map[uint32]*space         // guarded by mu: by UIDVALIDITY
-	valid  map[string]uint32         // guarded by mu: the UIDVALIDITY of each lasting folder
-	born   map[string]map[string]int // guarded by mu: how often an id may have come into a folder
-	dies   map[string]map[string]int // guarded by mu: how often it may have left it
-	sure   map[string]int            // guarded by mu: files of an id that certainly were made
-	mortal map[string]int            // guarded by mu: how many of them may have gone
-	loose  map[string]bool           // guarded by mu: ids that a program may double at will
-	doomed map[string]bool           // guarded by mu: ids that may have \Deleted, and may be expunged wherever they come to
-	moving map[string]int            // guarded by mu: ids on their way to another folder
-	faults map[string]int            // guarded by mu
-	done   map[string]int            // guarded by mu: what was done and told, for the figures
+	mu      sync.Mutex
+	clock   uint64                    // guarded by mu: orders what was told and what was begun
+	spaces  map[uint32]*space         // guarded by mu: by UIDVALIDITY
+	valid   map[string]uint32         // guarded by mu: the UIDVALIDITY of each lasting folder
+	born    map[string]map[string]int // guarded by mu: how often an id may have come into a folder
+	dies    map[string]map[string]int // guarded by mu: how often it may have left it
+	sure    map[string]int            // guarded by mu: files of an id that certainly were made
+	mortal  map[string]int            // guarded by mu: how many of them may have gone
+	loose   map[string]bool           // guarded by mu: ids that a program may double at will
+	doomed  map[string]bool           // guarded by mu: ids that may have \Deleted, and may be expunged wherever they come to
+	moving  map[string]int            // guarded by mu: ids on their way to another folder
+	setting map[string]int            // guarded by mu: ids whose flags are just being replaced
+	spared  map[string]bool           // guarded by mu: ids that may have lost \Deleted again
+	faults  map[string]int            // guarded by mu
+	done    map[string]int            // guarded by mu: what was done and told, for the figures
 }
 
 // space is all UIDs of one UIDVALIDITY.
@@ -54,7 +56,7 @@ func newOracle(t *testing.T) *oracle {
 	return &oracle{
 		t: t, tolerated: func(string) bool { return false },
 		spaces: map[uint32]*space{}, valid: map[string]uint32{}, born: map[string]map[string]int{}, dies: map[string]map[string]int{},
-		sure: map[string]int{}, mortal: map[string]int{}, loose: map[string]bool{}, doomed: map[string]bool{}, moving: map[string]int{}, faults: map[string]int{}, done: map[string]int{},
+		sure: map[string]int{}, mortal: map[string]int{}, loose: map[string]bool{}, doomed: map[string]bool{}, moving: map[string]int{}, setting: map[string]int{}, spared: map[string]bool{}, faults: map[string]int{}, done: map[string]int{},
 	}
 }
 
@@ -133,7 +135,36 @@ func (o *oracle) doom(id string) bool {
 		return false
 	}
 	o.doomed[id] = true
+	if o.setting[id] > 0 {
+		o.spared[id] = true
+	}
 	return true
+}
+
+// replaces says that all flags of messages are about to be replaced; ended says that they have been.
+func (o *oracle) replaces(ids []string) (ended func()) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, id := range ids {
+		o.setting[id]++
+		if o.doomed[id] {
+			o.spared[id] = true
+		}
+	}
+	return func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		for _, id := range ids {
+			o.setting[id]--
+		}
+	}
+}
+
+// mayHaveStayed tells whether a message may have had \Deleted and lost it again.
+func (o *oracle) mayHaveStayed(id string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.spared[id]
 }
 
 // setOut says that a message is about to be copied with its flags; false when it may have \Deleted.
@@ -317,6 +348,19 @@ func (o *oracle) idOf(validity, uid uint32) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.spaceLocked(validity).id[uid]
+}
+
+// uidsOf gives the UIDs that an id has had in a lasting folder, ascending.
+func (o *oracle) uidsOf(folder, id string) (uids []uint32) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for uid, of := range o.spaceLocked(o.valid[folder]).id {
+		if of == id {
+			uids = append(uids, uid)
+		}
+	}
+	slices.Sort(uids)
+	return uids
 }
 
 // report prints the figures.

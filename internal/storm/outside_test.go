@@ -171,6 +171,9 @@ func (w *outsider) flag() {
 		to = "new/" + base
 	}
 	dir := w.st.dir(folder)
+	if strings.HasPrefix(to, "new/") && slices.Contains(letters, 'T') {
+		defer w.st.o.replaces([]string{w.idAt(filepath.Join(dir, name))})()
+	}
 	if err := os.Rename(filepath.Join(dir, name), filepath.Join(dir, to)); err != nil {
 		w.unexpected(err)
 		return

@@ -14,14 +14,13 @@ import (
 
 // program is a mail program that is run again and again.
 type program struct {
-	st   *storm
-	name string
-	argv []string
-	env  []string
-	near map[string]string // its own copies: folder to Maildir
-	// overIMAP: it sees the folders as a server shows them.
-	overIMAP bool
-	after    func(p *program, w *outsider)
+	st    *storm
+	name  string
+	argv  []string
+	env   []string
+	near  map[string]string // its own copies: folder to Maildir
+	talk  *dialogue         // of a program that sees the folders as a server shows them; else nil
+	after func(p *program, w *outsider)
 }
 
 // programLimit bounds one run.
@@ -37,9 +36,14 @@ func (p *program) run(args ...string) error {
 	cmd.Env = append(append(os.Environ(), "HOME="+p.st.site.dir), p.env...)
 	out, err := cmd.CombinedOutput()
 	p.st.o.count("runs of "+p.name, 1)
+	if p.talk != nil {
+		if kerr := p.talk.keep(out, err); kerr != nil {
+			p.st.t.Error(kerr)
+		}
+	}
 	if err != nil {
 		p.st.o.count("failed runs of "+p.name, 1)
-		err = fmt.Errorf("%s: %w: %.2000s", argv, err, out)
+		err = fmt.Errorf("%s: %w: %s", argv, err, out[max(0, len(out)-2000):])
 	}
 	return err
 }
@@ -120,9 +124,9 @@ Expunge Both
 SyncState *
 `, port(st.servers[0].imap), password, near), 0o600)
 	return &program{
-		st: st, name: "mbsync", argv: []string{"mbsync", "-q", "-c", conf, "a"},
+		st: st, name: "mbsync", argv: []string{"mbsync", "-Dns", "-c", conf, "a"},
 		near:  map[string]string{"INBOX": filepath.Join(near, "INBOX"), "Work": filepath.Join(near, "Work")},
-		after: (*program).syncOnce, overIMAP: true,
+		after: (*program).syncOnce, talk: st.newDialogue("dialogue"),
 	}
 }
 
