@@ -115,6 +115,21 @@ var aclNames = []aclPoint{
 		}
 		bob.expect(`CREATE "Other Users/alice/Shared/No"`, noRight)
 	}},
+	{"28, listed at once", func(t *testing.T, w *sharing) {
+		alice, bob := w.shared("").as("alice"), w.as("bob")
+		for i := range 20 {
+			alice.do("SETACL Shared bob lkx")
+			if got := bob.list(`LIST "" ` + theirs); len(got) != 1 {
+				t.Fatalf("after SETACL: %q", got)
+			}
+			bob.do(fmt.Sprintf(`CREATE "Other Users/alice/Shared/New%d"`, i))
+			bob.do(fmt.Sprintf(`RENAME "Other Users/alice/Shared/New%d" "Other Users/alice/Shared/Old%d"`, i, i))
+			if got := bob.list(`LIST "Other Users/alice/Shared/" %`); len(got) != i+1 {
+				t.Fatalf("after CREATE and RENAME: %q", got)
+			}
+			alice.do("DELETEACL Shared bob")
+		}
+	}},
 	{"30", func(t *testing.T, w *sharing) {
 		alice, bob := w.shared("lrte").as("alice"), w.as("bob")
 		bob.expect("DELETE "+theirs, noRight)

@@ -131,6 +131,8 @@ func (w *ACLWatch) lookAt(t *aclTree, looks map[string]bool) {
 		if watch {
 			if fi, err := top.stat(name); err == nil && fi.IsDir() { // else a file, which could be watched, too
 				w.watchFolder(t, name)
+			} else {
+				delete(t.blind, name)
 			}
 		}
 		w.lookIn(t, top, name)
@@ -153,6 +155,9 @@ func (w *ACLWatch) reenter(t *aclTree) (*dir, bool) {
 // lookIn reads a folder's ACL file and tells what is new.
 func (w *ACLWatch) lookIn(t *aclTree, top *dir, dirName string) {
 	was, had := t.seen[dirName]
+	if !had && dirName != inboxDir && top.lacks(dirName, aclName) && top.lacks(dirName, courierACLName) {
+		return // as most folders
+	}
 	home := top
 	var f ACLFile
 	var same bool

@@ -96,6 +96,7 @@ type aclTree struct {
 	queued  queuedIn        // in which queue
 	busy    bool            // somebody has claimed it
 	whole   bool            // work: a scan
+	waiting []chan struct{} // to be closed when that has been done
 	looks   map[string]bool // work: folders to look at; true if they are to be watched, too
 	scanned bool
 	dropped bool
@@ -131,7 +132,7 @@ type aclSeen struct {
 
 // NewACLWatch starts to look after ACL files. changed is called for each that is found by the first scan of a tree, and
 // for each change from then on: by a goroutine of the watch, one call at a time, in the order in which it was so for each
-// folder. It may read ACL files and call Set and Refresh, not Ready or Close. The watch must be closed.
+// folder. It may read ACL files and call Set, not Refresh, Ready or Close. The watch must be closed.
 func (s *Store) NewACLWatch(changed func(ACLChange)) *ACLWatch {
 	w := s.newACLWatch(changed, aclTiming{aclPollEvery, aclSweepEvery})
 	w.start()
@@ -236,6 +237,10 @@ func (w *ACLWatch) dropOthers(want map[string]bool) {
 		}
 		delete(w.trees, root)
 		t.dropped = true
+		for _, told := range t.waiting {
+			close(told)
+		}
+		t.waiting = nil
 		w.unplaceLocked(t)
 		if !t.busy {
 			w.freeSlotsLocked(t)
@@ -268,12 +273,23 @@ func (w *ACLWatch) Ready(ctx context.Context) error {
 	}
 }
 
-// Refresh has a tree looked at soon: the caller knows that a folder was made in it, or the tree itself.
-func (w *ACLWatch) Refresh(root string) {
+// Refresh has a tree looked at, and returns when all that was so before has been told, or ctx ends: the caller has changed
+// an ACL file or a folder's name, or has made the tree, and is going to say so.
+func (w *ACLWatch) Refresh(ctx context.Context, root string) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	if t := w.trees[filepath.Clean(root)]; t != nil {
-		w.scanLocked(t, inUrgent)
+	t := w.trees[filepath.Clean(root)]
+	if t == nil || w.closed {
+		w.mu.Unlock()
+		return
+	}
+	told := make(chan struct{})
+	t.waiting = append(t.waiting, told)
+	w.scanLocked(t, inUrgent)
+	w.mu.Unlock()
+	select {
+	case <-told:
+	case <-ctx.Done():
+	case <-w.ctx.Done():
 	}
 }
 
@@ -317,13 +333,16 @@ func (w *ACLWatch) serve() {
 			w.work.Wait()
 			continue
 		}
-		whole, looks := t.whole, t.looks
-		t.busy, t.whole, t.looks = true, false, nil
+		whole, looks, waiting := t.whole, t.looks, t.waiting
+		t.busy, t.whole, t.looks, t.waiting = true, false, nil, nil
 		w.mu.Unlock()
 		if whole {
 			w.scan(t)
 		} else {
 			w.lookAt(t, looks)
+		}
+		for _, told := range waiting {
+			close(told)
 		}
 		w.mu.Lock()
 		w.releaseLocked(t, whole)

@@ -118,6 +118,14 @@ func (d *dir) stat(name string) (fs.FileInfo, error) {
 	return fi, nil
 }
 
+// lacks tells that a subdirectory has no entry of that name, or is not there, without opening it. It is the one call
+// that names two components, and so would follow a link in the place of the subdirectory, which openDir
+// does not take for one either.
+func (d *dir) lacks(sub, name string) bool {
+	var st unix.Stat_t
+	return singleName(sub, name) == nil && unix.Fstatat(d.fd, sub+"/"+name, &st, unix.AT_SYMLINK_NOFOLLOW) == unix.ENOENT
+}
+
 func (d *dir) exists(name string) bool {
 	_, err := d.stat(name)
 	return err == nil

@@ -232,7 +232,7 @@ func (u *User) editACL(ctx context.Context, name string, change func(p *place, a
 	if err != nil {
 		return err
 	}
-	u.service.grants.refresh(p.tree.Path())
+	u.service.grants.refresh(ctx, p.tree.Path())
 	u.service.pokes.poke(p.tree.Path())
 	return nil
 }

@@ -160,8 +160,8 @@ func (g *grants) setLocked(at grant, ids []Identifier) {
 	}
 }
 
-// refresh looks at a tree now.
-func (g *grants) refresh(root string) { g.watch.Refresh(root) }
+// refresh looks at a tree in which the caller has changed something: when it returns LIST knows of that.
+func (g *grants) refresh(ctx context.Context, root string) { g.watch.Refresh(ctx, root) }
 
 // candidates gives the directories of folders whose ACLs name the user or a group of his, by tree. It waits for
 // the first look at all trees: a client must not take shared folders for deleted.

@@ -28,7 +28,7 @@ func (u *User) Create(ctx context.Context, name, specialUse string) error {
 	if err := u.hideExisting(&p, p.tree.Create(ctx, p.name, acl)); err != nil {
 		return err
 	}
-	u.service.grants.refresh(p.tree.Path())
+	u.service.grants.refresh(ctx, p.tree.Path())
 	if specialUse == "" {
 		return nil
 	}
@@ -89,7 +89,7 @@ func (u *User) Delete(ctx context.Context, name string) error {
 	if err := p.tree.Delete(ctx, p.name); err != nil {
 		return err
 	}
-	u.service.grants.refresh(p.tree.Path())
+	u.service.grants.refresh(ctx, p.tree.Path())
 	return nil
 }
 
@@ -122,7 +122,7 @@ func (u *User) Rename(ctx context.Context, from, to string) error {
 	if err := u.hideExisting(&dest, p.tree.Rename(ctx, p.name, dest.name)); err != nil {
 		return err
 	}
-	u.service.grants.refresh(p.tree.Path())
+	u.service.grants.refresh(ctx, p.tree.Path())
 	return nil
 }
 
