@@ -69,6 +69,25 @@ func (t *Tree) ReadACL(name string, known ACLVersion) (f ACLFile, same bool, err
 	return readACL(home, t.fullPath(dirName), known, t.store.opt.Clock())
 }
 
+// ACLPath gives the path of a folder's ACL file, for messages to people, and its kind; of NoACL it is where one would be.
+func (t *Tree) ACLPath(name string) (path string, kind ACLKind, err error) {
+	dirName, err := t.lookup(name)
+	if err != nil {
+		return "", NoACL, err
+	}
+	home, err := t.openHome(dirName)
+	if err != nil {
+		return "", NoACL, noFolder(name, wrapSys("open", t.fullPath(dirName), err))
+	}
+	defer home.close()
+	for kind := DovecotACL; kind <= CourierACL; kind++ {
+		if home.exists(aclNames[kind]) {
+			return filepath.Join(t.fullPath(dirName), aclNames[kind]), kind, nil
+		}
+	}
+	return filepath.Join(t.fullPath(dirName), aclName), NoACL, nil
+}
+
 // ReadACL is Tree.ReadACL of an open folder, whatever has its name by now. Where there is a dovecot-acl that is known
 // it costs one system call.
 func (f *Folder) ReadACL(known ACLVersion) (ACLFile, bool, error) {

@@ -125,7 +125,7 @@ func demoConfig(dir, imap, pop3 string) (*config.Config, error) {
 	cfg.Mail.Root = filepath.Join(dir, "{user}", "Maildir")
 	cfg.Auth.Users = users
 	cfg.IMAP.Listen, cfg.POP3.Listen = []string{imap}, []string{pop3}
-	return &cfg, nil
+	return &cfg, writeDemoConfig(filepath.Join(dir, demoConfigName), &cfg)
 }
 
 func sayHello(w io.Writer, dir, imap, pop3 string, thrownAway bool) {
@@ -145,8 +145,8 @@ Try, in another terminal:
   curl -u alice:demo pop3://%[2]s/1
   printf 'From: you@example.org\nSubject: Hello\n\nHi!\n' > %[3]s/alice/Maildir/new/$(date +%%s).$$.me
 
-What arrives is shown here, and who logs in.
-`, imap, pop3, dir, kept)
+%[5]sWhat arrives is shown here, and who logs in.
+`, imap, pop3, dir, kept, howToShare(dir))
 }
 
 // folderLook is how often the demo looks for folders made meanwhile.

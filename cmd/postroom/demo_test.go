@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -12,7 +13,8 @@ import (
 	"time"
 )
 
-// The demo shows what arrives and who logs in, and nothing else; no password.
+// The demo shows what arrives and who logs in, and nothing else; no password. What it says of the shared folder
+// holds, and so does the command that it prints.
 func TestDemoShowsWhatHappens(t *testing.T) {
 	var out lockedBuffer
 	dir := t.TempDir()
@@ -53,6 +55,21 @@ func TestDemoShowsWhatHappens(t *testing.T) {
 	ask(addrs[1], `\n\d\d:\d\d:\d\d  "alice" is refused by IMAP`+from, "a LOGIN alice wrong")
 	ask(addrs[2], `\n\d\d:\d\d:\d\d  "bob" logs in by POP3`+from, "USER bob", "PASS demo")
 	ask(addrs[2], `\n\d\d:\d\d:\d\d  "x" is refused by POP3`+from, "USER x", "PASS wrong")
+	shared := wait(`he has it as ("Other Users/.*")\.`)[1]
+	change := wait(`\n  (.* acl set .*)\n`)[1]
+	if err := converse(addrs[1], "a LOGIN bob demo", "a OK", "b MYRIGHTS "+shared, "* MYRIGHTS "+shared+" lrs", "c LOGOUT", "c OK"); err != nil {
+		t.Error(err)
+	}
+	t.Setenv("POSTROOM_COMMAND", "1") // the program that runs here is the test
+	if out, err := exec.Command("sh", "-c", change).CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("%s: %v\n%s", change, err, out)
+	}
+	if err := converse(addrs[1], "a LOGIN bob demo", "a OK", "b MYRIGHTS "+shared, "* MYRIGHTS "+shared+" lrswipted", "c LOGOUT", "c OK"); err != nil {
+		t.Error(err)
+	}
+	if data, err := os.ReadFile(wait(`with any editor: (.*)\n`)[1]); err != nil || !strings.HasSuffix(string(data), "\nuser=bob eilprwts\n") {
+		t.Errorf("%q %v", data, err)
+	}
 	message := filepath.Join(dir, "alice", "Maildir", "new", "1800000000.1.demo")
 	// The demo says hello before it watches, so a message may come too early to be new.
 	for i := 0; !strings.Contains(out.String(), `"Hello"`); i++ {

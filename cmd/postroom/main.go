@@ -37,7 +37,7 @@ func run(args []string) int {
 	})
 	root.Args = exactArgs(cobra.NoArgs)
 	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-	root.AddCommand(serveCommand(), demoCommand(), userCommand(), checkCommand(), versionCommand())
+	root.AddCommand(serveCommand(), demoCommand(), userCommand(), aclCommand(), checkCommand(), versionCommand())
 	root.SetArgs(args)
 	err := root.Execute()
 	if err == nil {

@@ -45,14 +45,16 @@ func quickStart() ([]string, error) {
 	return out, nil
 }
 
-// The README's quick start, word for word, as root of a machine that has never seen
+// The README's quick start and its walk-through of sharing, word for word, as root of a machine that has never seen
 // Postroom: what it changes lies in overlays, and its network is its own.
 func TestQuickStart(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("this wants to be run as root")
 	}
-	if _, err := exec.LookPath("useradd"); err != nil {
-		t.Skip(err)
+	for _, program := range []string{"useradd", "curl"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skip(err)
+		}
 	}
 	for _, path := range []string{"/etc/postroom", "/usr/local/bin/postroom", "/var/mail/alice"} {
 		if _, err := os.Lstat(path); err == nil {
@@ -143,16 +145,101 @@ func followQuickStart() error {
 			return fmt.Errorf("%s: %w", c, err)
 		}
 	}
-	server := shell("exec "+commands[last], "")
+	if err := whileServing(commands[last], func(pid int) error {
+		return errors.Join(walkThrough("\n## Sharing folders\n"), tryOut(pid))
+	}); err != nil {
+		return err
+	}
+	if err := shell(`sed -i 's|^#public = ""|public = "/var/mail/public"|' /etc/postroom/config.toml`, "").Run(); err != nil {
+		return err
+	}
+	if err := shell("postroom user passwd alice", "secret\n").Run(); err != nil {
+		return err
+	}
+	return whileServing(commands[last], func(int) error { return walkThrough("\n### Groups and public folders\n") })
+}
+
+// whileServing does something while a command serves.
+func whileServing(command string, do func(pid int) error) error {
+	server := shell("exec "+command, "")
 	if err := server.Start(); err != nil {
 		return err
 	}
-	err = tryOut(server.Process.Pid)
+	err := converse("127.0.0.1:110", "QUIT", "+OK")
+	if err == nil {
+		err = do(server.Process.Pid)
+	}
 	_ = server.Process.Signal(syscall.SIGTERM)
 	if werr := server.Wait(); werr != nil {
-		err = errors.Join(err, fmt.Errorf("%s: %w", commands[last], werr))
+		err = errors.Join(err, fmt.Errorf("%s: %w", command, werr))
 	}
 	return err
+}
+
+// dialogue is a command of the README and what it must print.
+type dialogue struct{ command, output string }
+
+// dialogues gives the commands of one section of the README that stand behind a "$", with the lines below them.
+func dialogues(heading string) ([]dialogue, error) {
+	data, err := os.ReadFile("../../README.md")
+	if err != nil {
+		return nil, err
+	}
+	_, section, _ := strings.Cut(string(data), heading)
+	section, _, _ = strings.Cut(section, "\n##")
+	var out []dialogue
+	for line := range strings.Lines(section) {
+		text, indented := strings.CutPrefix(line, "    ")
+		if command, ok := strings.CutPrefix(text, "$ "); indented && ok {
+			out = append(out, dialogue{command: strings.TrimSuffix(command, "\n")})
+		} else if indented && len(out) > 0 {
+			out[len(out)-1].output += text
+		}
+	}
+	if len(out) < 3 {
+		return nil, fmt.Errorf("README.md: no walk-through under %q", heading)
+	}
+	return out, nil
+}
+
+// walkThrough types the commands of a section and holds what they print against it.
+func walkThrough(heading string) error {
+	all, err := dialogues(heading)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "postroom-walk-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	for _, d := range all {
+		if err := d.run(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// run types a command, and again while it prints something else than it should: what one program changes
+// the server has to notice first.
+func (d dialogue) run(dir string) error {
+	for began := time.Now(); ; time.Sleep(100 * time.Millisecond) {
+		cmd := exec.Command("sh", "-c", d.command)
+		cmd.Dir = dir
+		var errs strings.Builder
+		cmd.Stderr = &errs
+		out, err := cmd.Output()
+		got := strings.ReplaceAll(string(out), "\r\n", "\n")
+		switch {
+		case err != nil || errs.Len() > 0:
+			return fmt.Errorf("%s: %v\n%s", d.command, err, &errs)
+		case got == d.output:
+			return nil
+		case time.Since(began) > patience:
+			return fmt.Errorf("%s: it prints\n%sand not\n%s", d.command, got, d.output)
+		}
+	}
 }
 
 // shell is a command at the top of the source, with something to read.

@@ -196,16 +196,6 @@ func (s *Service) Path(user string) (string, error) {
 // yet. Every Open wants one Close.
 func (s *Service) Open(ctx context.Context, user string) (*User, error) { return s.open(user, true) }
 
-// Administrate gives the account of a user to who administers the whole server: no right is missing there. It makes
-// nothing. ErrNoFolder if the user has no mail yet. Every Administrate wants one Close.
-func (s *Service) Administrate(ctx context.Context, user string) (*User, error) {
-	u, err := s.open(user, false)
-	if err == nil {
-		u.administrator = true
-	}
-	return u, err
-}
-
 func (s *Service) open(user string, create bool) (*User, error) {
 	path, err := s.Path(user)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"postroom/aclfile"
 	"postroom/maildir"
@@ -33,6 +34,13 @@ const (
 // that it is the entry which takes rights away.
 func ParseIdentifier(s string) (id Identifier, negative bool, err error) { return aclfile.ParseIMAP(s) }
 
+// ParseFileIdentifier reads an identifier as ACL files have it; negative tells that a minus sign stands before it.
+func ParseFileIdentifier(s string) (id Identifier, negative bool, err error) {
+	s, negative = strings.CutPrefix(s, "-")
+	id, err = aclfile.ParseIdentifier(s)
+	return id, negative, err
+}
+
 // ParseModRights reads the last argument of SETACL: a sign or none, and letters.
 func ParseModRights(s string) (ACLMode, Rights, error) { return aclfile.ParseModRights(s) }
 
@@ -57,7 +65,11 @@ func (s *Service) parseACL(p *place, name string, file maildir.ACLFile, err erro
 	if err == nil {
 		return acl
 	}
-	s.cfg.Logger.Error("bad ACL file: nobody but the owner has rights", "root", p.tree.Path(), "mailbox", name, "error", err)
+	path, _, perr := p.tree.ACLPath(name)
+	if perr != nil {
+		path = p.tree.Path() // the folder has gone meanwhile
+	}
+	s.cfg.Logger.Error("bad ACL file: nobody but the owner has rights", "file", path, "mailbox", name, "error", err)
 	var bad *aclfile.SyntaxError
 	if !errors.As(err, &bad) {
 		bad = &aclfile.SyntaxError{Reason: err.Error()}
@@ -158,7 +170,7 @@ func (u *User) SetACL(ctx context.Context, name string, id Identifier, negative 
 		changed, err := acl.Set(p.canonical(acl, id), negative, mode, rights)
 		if everybody && !negative {
 			for _, e := range acl.Entries() {
-				open = open || e.Identifier == id && !e.Negative && e.Rights&^(Lookup|Read|Post) != 0
+				open = open || e.Identifier == id && !e.Negative && e.Rights&^(Lookup|Read|WriteSeen|Post) != 0
 			}
 		}
 		return changed, err

@@ -56,6 +56,17 @@ var folders = map[string][]folder{
 	},
 }
 
+// Share is a folder of one user that another one may read.
+type Share struct {
+	Owner, Folder, Reader string
+	File                  string // that says so, below the root that Build is given
+}
+
+// Shared is the one folder that is shared.
+func Shared() Share {
+	return Share{"alice", "Projects/Garden", "bob", filepath.Join("alice", "Maildir", ".Projects.Garden", "dovecot-acl")}
+}
+
 // Build makes root/USER/Maildir for each of Users, with mail that seems to
 // have come until now. A tree that is there already, whatever it holds, is left
 // as it is. A tree appears whole or not at all.
@@ -122,7 +133,21 @@ func buildFolder(dir, user string, f folder, samples []*sample) error {
 			}
 		}
 	}
+	if share := Shared(); share.Owner == user && share.Folder == f.name {
+		if err := writeACL(dir, share.Reader); err != nil {
+			return err
+		}
+	}
 	return writeKeywords(dir, keywords)
+}
+
+func writeACL(dir, reader string) error {
+	text := fmt.Sprintf(`# Who else may do what here. A line each: user=NAME or group=NAME, a space, and letters:
+# l see the folder, r read, s mark as seen, w other flags, i put messages in, t mark as deleted, e expunge,
+# k make folders below, x delete the folder, a change this.
+user=%s lrs
+`, reader)
+	return os.WriteFile(filepath.Join(dir, "dovecot-acl"), []byte(text), 0o600)
 }
 
 func writeKeywords(dir string, keywords []string) error {
