@@ -214,16 +214,17 @@ func (t *keywordTable) resolve(keywords []string) (w words, missing []string) {
 // for which there is no room.
 func (f *Folder) addWords(missing []string) (table *keywordTable, named bool, left []string) {
 	table = f.kw
+	var more []string
 	for _, k := range missing {
 		if t, _, ok := table.add(k); ok {
 			table, named = t, true
-		} else if len(table.more) < maxMoreNames {
-			table = table.withMore([]string{f.more.intern(k, func(string) {})})
+		} else if len(table.more)+len(more) < maxMoreNames {
+			more = append(more, f.more.intern(k, func(string) {}))
 		} else {
 			left = append(left, k)
 		}
 	}
-	return table, named, left
+	return table.withMore(more), named, left // all at once: each time all letters are compared with all words
 }
 
 // wordsLocked gives keywords the form in which the folder holds them, naming letters in
