@@ -66,7 +66,7 @@ func (t *Tree) ReadACL(name string, known ACLVersion) (f ACLFile, same bool, err
 		return ACLFile{}, false, wrapSys("open", t.fullPath(dirName), err)
 	}
 	defer home.close()
-	return readACL(home, t.fullPath(dirName), known, t.store.opt.Clock())
+	return readACL(home, t.path, dirName, known, t.store.opt.Clock())
 }
 
 // ACLPath gives the path of a folder's ACL file, for messages to people, and its kind; of NoACL it is where one would be.
@@ -91,7 +91,7 @@ func (t *Tree) ACLPath(name string) (path string, kind ACLKind, err error) {
 // ReadACL is Tree.ReadACL of an open folder, whatever has its name by now. Where there is a dovecot-acl that is known
 // it costs one system call.
 func (f *Folder) ReadACL(known ACLVersion) (ACLFile, bool, error) {
-	return readACL(f.home, f.tree.fullPath(f.dirName), known, f.store.opt.Clock())
+	return readACL(f.home, f.tree.path, f.dirName, known, f.store.opt.Clock())
 }
 
 // openHome opens a folder's directory.
@@ -105,15 +105,15 @@ func (t *Tree) openHome(dirName string) (*dir, error) {
 // errUnsteady tells that a file was changed while it was read.
 var errUnsteady = errors.New("it keeps being changed")
 
-// readACL reads the ACL file in d, whose path is for messages to people.
-func readACL(d *dir, path string, known ACLVersion, now time.Time) (f ACLFile, same bool, err error) {
+// readACL reads the ACL file in d, whose path, root and directory, is for messages to people.
+func readACL(d *dir, root, dirName string, known ACLVersion, now time.Time) (f ACLFile, same bool, err error) {
 	for range 8 { // others may be writing it, or be putting another in its place
 		if f, same, err = tryACL(d, known, now); err != errUnsteady {
 			break
 		}
 	}
 	if err != nil {
-		return f, false, aclError(filepath.Join(path, aclNames[f.Kind]), err)
+		return f, false, aclError(filepath.Join(root, dirName, aclNames[f.Kind]), err)
 	}
 	return f, same, nil
 }

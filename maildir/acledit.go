@@ -42,7 +42,7 @@ func (t *Tree) EditACL(ctx context.Context, name string, edit func(ACLFile) ([]b
 		return noFolder(name, err)
 	}
 	defer lock.unlock()
-	now, _, err := readACL(home, t.fullPath(dirName), ACLVersion{}, t.store.opt.Clock())
+	now, _, err := readACL(home, t.path, dirName, ACLVersion{}, t.store.opt.Clock())
 	if err != nil {
 		return err
 	}

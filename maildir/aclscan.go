@@ -171,11 +171,10 @@ func (w *ACLWatch) lookIn(t *aclTree, top *dir, dirName string) {
 		}
 		defer home.close()
 	}
-	path := filepath.Join(t.root, dirName)
 	if err != nil {
-		err = aclError(path, err)
+		err = aclError(filepath.Join(t.root, dirName), err)
 	} else {
-		f, same, err = readACL(home, path, was.version, w.store.opt.Clock())
+		f, same, err = readACL(home, t.root, dirName, was.version, w.store.opt.Clock())
 	}
 	if err != nil && !errors.Is(err, ErrDamaged) {
 		w.troubled(t, err)

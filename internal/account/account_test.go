@@ -51,13 +51,13 @@ func (p *people) set(name string, groups ...string) {
 
 // house is a service over a directory of its own, with alice, bob, carol (of the staff), and john.doe@example.org.
 type house struct {
-	t      *testing.T
+	t      testing.TB
 	root   string
 	svc    *Service
 	people *people
 }
 
-func newHouse(t *testing.T, change ...func(*Config)) *house {
+func newHouse(t testing.TB, change ...func(*Config)) *house {
 	h := &house{t: t, root: t.TempDir(), people: &people{groups: map[string][]string{
 		"alice": nil, "bob": nil, "carol": {"staff"}, "john.doe@example.org": nil,
 	}}}
@@ -126,7 +126,7 @@ func (h *house) names(u *User) []string {
 }
 
 // eventually waits for what happens elsewhere.
-func eventually(t *testing.T, what string, done func() bool) {
+func eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); !done(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -135,7 +135,7 @@ func eventually(t *testing.T, what string, done func() bool) {
 	}
 }
 
-func put(t *testing.T, u *User, box, text string) error {
+func put(t testing.TB, u *User, box, text string) error {
 	t.Helper()
 	a, err := u.Append(t.Context(), box, AppendOptions{Flags: Flagged | Seen, Keywords: []string{"work"}})
 	if err != nil {
