@@ -21,7 +21,7 @@ import (
 )
 
 // conn is one connection. All of it belongs to the goroutine that serves it,
-// which is another one after each wait for the client (Resume says why), but
+// which is another one after each wait for the client (Resume says why), and to Ring while there is none, but
 // for what Interrupt, Cut and look touch.
 //
 //	notAuthenticated --LOGIN--> authenticated --SELECT--> isSelected
@@ -198,7 +198,9 @@ func (c *conn) goOn(err error) {
 // proceed ends a goroutine of the session: another one waits, or it is over.
 func (c *conn) proceed() {
 	if !c.over {
-		go c.Resume()
+		if c.idling == nil || !c.srv.sessions.Poller().Park(c.sock, c.waitUntil, c) { // IDLE mostly lasts
+			go c.Resume()
+		}
 		return
 	}
 	defer c.srv.sessions.Done(c)
@@ -215,6 +217,9 @@ func (c *conn) attend(err error) {
 		}
 		if err = c.wake(true); err == nil {
 			err = c.enc.Flush()
+		}
+		if err == nil {
+			err = c.sock.Flush() // what Ring could not send
 		}
 		if err == nil {
 			return

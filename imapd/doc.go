@@ -17,7 +17,8 @@
 // with its snapshot if that difference holds one. There is no queue.
 //
 // A session is served by one goroutine at a time. While it waits for its client
-// it holds no buffer, after a second not even a goroutine (socket.Poller); in
-// IDLE a new snapshot wakes it like the client's next octet. Beside a long
+// it holds no buffer, after a second, and in IDLE at once, not even a goroutine
+// (socket.Poller); in IDLE a new snapshot rings it, or, if there is more to do than to
+// write a few lines, wakes it like the client's next octet. Beside a long
 // command a timer may look whether the client is there (attended.go).
 package imapd

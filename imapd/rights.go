@@ -65,3 +65,9 @@ func (c *conn) refreshRights() error {
 	}
 	return c.enc.Err()
 }
+
+// rightsDiffer tells whether refreshRights would have something to say.
+func (c *conn) rightsDiffer() bool {
+	_, err := c.sel.mbox.Refresh()
+	return err != nil || permanentOf(c.sel.mbox) != c.sel.permanent || c.sel.mbox.ReadOnly() != c.sel.readOnly
+}

@@ -14,7 +14,11 @@ type selection struct {
 	name string
 	// told is the snapshot that the client was told; sequence number n is its
 	// message n-1. Only report and SELECT change it.
-	told       *account.Snapshot
+	told *account.Snapshot
+	// early is how many messages the client was told of besides that had no UID in told. They are the first
+	// of those that come, whichever these will be, and if fewer come the last are taken back.
+	// Outside IDLE it is 0.
+	early      int
 	readOnly   bool            // as told by READ-ONLY or READ-WRITE
 	permanent  permanent       // as told by the last PERMANENTFLAGS
 	noModSeq   bool            // MODSEQs cannot be promised, so none is told
@@ -54,6 +58,9 @@ type news struct {
 	added    int
 }
 
+// claims tells whether there are messages in new/ for somebody to take from there.
+func (n news) claims(cur *account.Snapshot) bool { return n.added > 0 && cur.CountNew() > 0 }
+
 func (sel *selection) news(cur *account.Snapshot) news {
 	var n news
 	sel.told.Diff(cur, func(i int, uid uint32) {
@@ -90,22 +97,39 @@ func (c *conn) report(expunge bool) error {
 		}
 		return nil
 	}
+	c.tell(cur, n)
+	return c.enc.Err()
+}
+
+// tell tells the news, which make cur what the client was told.
+func (c *conn) tell(cur *account.Snapshot, n news) {
+	sel := c.sel
+	if c.idling != nil && c.idling.news != nil {
+		sel.addRecent(c.idling.news.Claimed())
+	}
 	c.tellExpunged(n)
-	if n.added > 0 {
+	arriving := c.arriving(cur)
+	counted, count := sel.told.Len()-len(n.expunged)+sel.early, cur.Len()+arriving
+	for ; counted > count; counted-- {
+		c.number(counted, "EXPUNGE") // it was announced, and went before it had a UID
+	}
+	if n.claims(cur) {
 		c.claimRecent(cur)
-		c.number(cur.Len(), "EXISTS")
-		c.tellRecent(cur)
-	} else if sel.recents(cur) != sel.toldRecent { // by an EXPUNGE, which does not imply it
+	}
+	if counted < count {
+		c.number(count, "EXISTS")
+	}
+	// An EXPUNGE does not imply that fewer are recent.
+	if counted < count && n.added > 0 || sel.recents(cur) != sel.toldRecent {
 		c.tellRecent(cur)
 	}
-	sel.told, sel.knows = cur, nil
+	sel.told, sel.early, sel.knows = cur, arriving, nil
 	if len(n.changed) > 0 || n.added > 0 {
 		c.tellKeywords(cur)
 	}
 	for _, i := range n.changed {
 		c.tellFlags(cur, i, i+1)
 	}
-	return c.enc.Err()
 }
 
 func (c *conn) byeGone() error {
@@ -174,8 +198,13 @@ func (c *conn) claimRecent(cur *account.Snapshot) {
 	if err != nil {
 		c.log.Warn("imap cannot move new messages to cur", "mailbox", c.sel.name, "error", err)
 	}
+	c.sel.addRecent(uids)
+}
+
+// addRecent makes messages recent that were claimed for this session; UIDs ascending.
+func (sel *selection) addRecent(uids []uint32) {
 	if len(uids) > 0 {
-		c.sel.recent = c.sel.recent.Union(wire.Of(uids))
+		sel.recent = sel.recent.Union(wire.Of(uids))
 	}
 }
 
@@ -183,8 +212,7 @@ func (c *conn) claimRecent(cur *account.Snapshot) {
 // those with flags lie in cur/, where no session finds them new (RFC 3501
 // sections 6.3.11 and 6.4.7).
 func (sel *selection) arrived(uids []uint32) {
-	uids = slices.Sorted(slices.Values(uids))
-	sel.recent = sel.recent.Union(wire.Of(uids))
+	sel.addRecent(slices.Sorted(slices.Values(uids)))
 }
 
 func (c *conn) tellRecent(s *account.Snapshot) {

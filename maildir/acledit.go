@@ -21,11 +21,12 @@ const (
 	aclLockWait = 30 * time.Second // Dovecot's
 )
 
-// EditACL changes a folder's ACL file, and its Dovecot sees that. edit gets the file as it is, which may be Courier's or
-// none, and gives the octets of the dovecot-acl that shall be; nothing else changes the file meanwhile, unless it is an
-// editor. Nil means that the folder shall have no ACL file, of neither kind. Octets that are those of the dovecot-acl already
-// are not written. Where edit fails nothing is changed, and its error returned. After an error of EditACL's own the change may
-// have been made, and may not last. ErrBusy when another program keeps the lock for 30 s.
+// EditACL changes a folder's ACL file, so that a Dovecot on the same tree sees it. edit gets the file as it is, which may be
+// Courier's or none, and gives the octets that dovecot-acl shall have; nobody who takes the lock changes the file meanwhile.
+// Nil means that the folder shall have no ACL file, of neither kind. What is in dovecot-acl already is not written again;
+// what comes of Courier's file always is, as the same octets mean something else there. Where edit fails nothing is
+// changed, and its error is returned. After any other error the change may have been made, and may not last. ErrBusy when
+// another program keeps the lock for 30 s.
 func (t *Tree) EditACL(ctx context.Context, name string, edit func(ACLFile) ([]byte, error)) error {
 	dirName, err := t.lookup(name)
 	if err != nil {

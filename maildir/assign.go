@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // assignLocked gives UIDs to the messages that have none. locked means that
@@ -14,6 +15,9 @@ func (f *Folder) assignLocked(ctx context.Context, locked bool) error {
 	f.dropVanishedFresh()
 	if len(f.fresh) == 0 {
 		return nil
+	}
+	if !locked && f.writable {
+		f.announceLocked()
 	}
 	f.readMoreLocked(true) // what they are to have; a failure was told when the folder was read
 	if !f.writable {
@@ -26,6 +30,8 @@ func (f *Folder) assignLocked(ctx context.Context, locked bool) error {
 	if err != nil && !locked {
 		f.fail("giving UIDs to new messages", err)
 		f.retryAt = f.store.opt.Clock().Add(assignRetry)
+	} else if err == nil {
+		f.retryAt = time.Time{}
 	}
 	return err
 }
@@ -77,9 +83,11 @@ func (f *Folder) assignWritableLocked(ctx context.Context, locked bool) error {
 	for _, r := range recs {
 		letters |= f.addKnown(r)
 	}
+	f.arriving = 0 // they are counted in the state now
 	f.nameLettersLocked(letters)
 	if !locked {
 		f.sayArrived(recs)
+		f.claimArrivedLocked(ctx, recs)
 	}
 	return nil
 }

@@ -125,19 +125,53 @@ func (b *builder) mergeSmall() {
 	b.chunks = out
 }
 
-// freeze ends the building: the chunks now belong to a snapshot.
-func (b *builder) freeze() (chunks []*chunk, starts []uint32) {
+// freeze ends the building: the chunks now belong to a snapshot, which has nothing but them yet. before is the last
+// one, or nil. The chunks at the beginning and at the end that both share are not looked at again.
+func (b *builder) freeze(before *Snapshot) *Snapshot {
 	for c := range b.owned {
 		c.get().trim()
 		c.count()
 	}
 	clear(b.owned)
-	chunks = append([]*chunk(nil), b.chunks...)
-	starts = make([]uint32, len(chunks))
-	n := uint32(0)
-	for i, c := range chunks {
-		starts[i] = n
-		n += uint32(c.n)
+	if before == nil {
+		before = new(Snapshot)
 	}
-	return chunks, starts
+	next := &Snapshot{chunks: before.chunks, starts: before.starts, n: b.n, unseen: before.unseen, deleted: before.deleted, inNew: before.inNew}
+	old := before.chunks
+	head := 0
+	for head < min(len(old), len(b.chunks)) && old[head] == b.chunks[head] {
+		head++
+	}
+	if head == len(old) && head == len(b.chunks) {
+		return next
+	}
+	tail := 0
+	for tail < min(len(old), len(b.chunks))-head && old[len(old)-1-tail] == b.chunks[len(b.chunks)-1-tail] {
+		tail++
+	}
+	for _, c := range old[head : len(old)-tail] {
+		next.tally(c, -1)
+	}
+	for _, c := range b.chunks[head : len(b.chunks)-tail] {
+		next.tally(c, 1)
+	}
+	next.chunks = append([]*chunk(nil), b.chunks...)
+	next.starts = make([]uint32, len(next.chunks))
+	n := uint32(0)
+	if head > 0 {
+		copy(next.starts, before.starts[:head])
+		n = next.starts[head-1] + uint32(next.chunks[head-1].n)
+	}
+	for i := head; i < len(next.chunks); i++ {
+		next.starts[i] = n
+		n += uint32(next.chunks[i].n)
+	}
+	return next
+}
+
+// tally counts a chunk's messages in, or out with -1.
+func (s *Snapshot) tally(c *chunk, sign int) {
+	s.unseen += sign * int(c.unseen)
+	s.deleted += sign * int(c.deleted)
+	s.inNew += sign * int(c.inNew)
 }

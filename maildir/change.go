@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
-	"sync"
 )
 
 // slice is how many files one hold of the locks changes: long enough to make
@@ -384,20 +383,27 @@ func (f *Folder) ClaimNew(ctx context.Context, upTo uint32) ([]uint32, error) {
 		}
 	}
 	err := f.inSlices(ctx, uids, len(uids), func(part []uint32) error {
-		for _, uid := range part {
-			moved, err := f.renameMessageLocked(ctx, uid, func(r *records, i int) (Flags, bool) {
-				return r.recs[i].flags &^ flagNew, r.recs[i].flags&flagNew != 0
-			})
-			if err != nil && !errors.Is(err, ErrExpunged) {
-				return err
-			}
-			if moved {
-				claimed = append(claimed, uid)
-			}
-		}
-		return nil
+		moved, err := f.claimLocked(ctx, part)
+		claimed = append(claimed, moved...)
+		return err
 	})
 	return claimed, err
+}
+
+// claimLocked moves messages from new/ to cur/ and gives the UIDs of those that it moved. The caller holds the list's lock.
+func (f *Folder) claimLocked(ctx context.Context, uids []uint32) (claimed []uint32, err error) {
+	for _, uid := range uids {
+		moved, err := f.renameMessageLocked(ctx, uid, func(r *records, i int) (Flags, bool) {
+			return r.recs[i].flags &^ flagNew, r.recs[i].flags&flagNew != 0
+		})
+		if err != nil && !errors.Is(err, ErrExpunged) {
+			return claimed, err
+		}
+		if moved {
+			claimed = append(claimed, uid)
+		}
+	}
+	return claimed, nil
 }
 
 // Expunge removes messages, UIDs ascending; only those with \Deleted if
@@ -465,65 +471,6 @@ func (f *Folder) forgetPlaceLocked(at place) {
 	if len(p.places) > 0 {
 		f.fresh[base] = p
 	}
-}
-
-// syncTouched makes own changes durable against power loss. Who finds nothing left to do
-// waits for whoever is at it, and fails with him.
-func (f *Folder) syncTouched() error {
-	f.mu.Lock()
-	before := f.syncs.runs
-	f.mu.Unlock()
-	f.syncs.mu.Lock()
-	defer f.syncs.mu.Unlock()
-	f.mu.Lock()
-	if f.syncs.failed > before {
-		f.mu.Unlock()
-		return f.syncs.err
-	}
-	touched, more := f.unsynced, f.more.unsynced
-	f.unsynced, f.more.unsynced = [2]bool{}, false
-	f.mu.Unlock()
-	err := f.syncAll(touched, more)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.syncs.runs++
-	if err != nil {
-		f.syncs.failed, f.syncs.err = f.syncs.runs, err
-		for s, t := range touched {
-			f.unsynced[s] = f.unsynced[s] || t
-		}
-		if more {
-			f.more.unsynced, f.more.broken = true, true
-		}
-	}
-	return err
-}
-
-func (f *Folder) syncAll(touched [2]bool, more bool) error {
-	if more {
-		if err := f.syncMore(); err != nil {
-			return err
-		}
-	}
-	return f.syncUsed(touched)
-}
-
-// syncRuns counts the syncs of own changes.
-type syncRuns struct {
-	mu     sync.Mutex // held during one; taken before Folder.mu
-	runs   int        // ended; guarded by Folder.mu, like what follows
-	failed int        // the last that failed
-	err    error      // of that
-}
-
-// syncDirs makes renames and removals durable against power loss.
-func (f *Folder) syncDirs(which ...subdir) error {
-	for _, s := range which {
-		if err := f.dirOf(s).sync(); err != nil {
-			return wrapSys("sync", f.name+"/"+s.String(), err)
-		}
-	}
-	return nil
 }
 
 // ExpungedSince lists the UIDs expunged after modSeq, ascending. ok is false

@@ -15,31 +15,42 @@ type Copied struct {
 	Missing     []uint32 // of those asked for, gone meanwhile
 }
 
+// CopyOptions say what copies take along. The zero value is for folders of one owner: files are shared, and flags and
+// keywords stay as they are.
+type CopyOptions struct {
+	// Octets makes files of their own: of one file with names in the trees of two owners each could alter the other's mail.
+	Octets bool
+	// Flags gives the flags of a copy for those of the message in its folder, where \Seen is what all share; nil leaves them. The
+	// copier may see others, or have no right to set some. It is called under locks: it must not wait, nor call a folder.
+	Flags func(uid uint32, now Flags) Flags
+	// DropKeywords copies none.
+	DropKeywords bool
+}
+
 // errNotLinked: a source cannot be linked by the name its snapshot has.
 var errNotLinked = errors.New("not linked")
 
 // CopyTo copies messages, UIDs ascending, to dest: all that are there, or none.
-// Each gets a base name of its own. Files are hard-linked if share is set (both
-// trees belong to the same owner) and the file system can; else their octets
-// are copied.
+// Each gets a base name of its own. Files are hard-linked if that is wanted and the file
+// system can; else their octets are copied.
 //
 // The sources are linked straight into place while dest's locks are held. A
 // source that others have just renamed cannot be looked for under those locks, since that takes the
 // source folder's: then all are put into dest's tmp/ first.
-func (f *Folder) CopyTo(ctx context.Context, uids []uint32, dest *Folder, share bool) (Copied, error) {
+func (f *Folder) CopyTo(ctx context.Context, uids []uint32, dest *Folder, opt CopyOptions) (Copied, error) {
 	if err := dest.acceptsMail(); err != nil {
 		return Copied{}, err
 	}
-	if share {
-		res, err := f.copyLinked(ctx, uids, dest)
+	if !opt.Octets {
+		res, err := f.copyLinked(ctx, uids, dest, opt)
 		if !errors.Is(err, errNotLinked) {
 			return res, err
 		}
 	}
-	return f.copyStaged(ctx, uids, dest, share)
+	return f.copyStaged(ctx, uids, dest, opt)
 }
 
-func (f *Folder) copyLinked(ctx context.Context, uids []uint32, dest *Folder) (res Copied, err error) {
+func (f *Folder) copyLinked(ctx context.Context, uids []uint32, dest *Folder, opt CopyOptions) (res Copied, err error) {
 	snap := f.Snapshot()
 	in := make([]incoming, 0, len(uids))
 	for _, uid := range uids {
@@ -49,7 +60,7 @@ func (f *Folder) copyLinked(ctx context.Context, uids []uint32, dest *Folder) (r
 			continue
 		}
 		from, name := f.at(snap, i)
-		m := copyOf(snap, i)
+		m := opt.copyOf(snap, i)
 		c, r := snap.at(i)
 		m.facts = &c.facts[r]
 		m.place = func(to place) error {
@@ -88,11 +99,15 @@ func (f *Folder) at(snap *Snapshot, i int) (*dir, string) {
 }
 
 // copyOf describes the copy of a message, but for how it gets there.
-func copyOf(snap *Snapshot, i int) incoming {
+func (o *CopyOptions) copyOf(snap *Snapshot, i int) incoming {
 	c, r := snap.at(i)
-	name := c.name(r)
-	m := incoming{flags: snap.Flags(i), keywords: snap.Keywords(i), virtual: c.facts[r].size.Load() - 1}
-	m.sizes = sizesOf(name)
+	m := incoming{flags: snap.Flags(i), sizes: sizesOf(c.name(r)), virtual: c.facts[r].size.Load() - 1}
+	if o.Flags != nil {
+		m.flags = o.Flags(snap.UID(i), m.flags) & System
+	}
+	if !o.DropKeywords {
+		m.keywords = snap.Keywords(i)
+	}
 	return m
 }
 
@@ -108,7 +123,7 @@ func sizesOf(name string) string {
 	return sizes
 }
 
-func (f *Folder) copyStaged(ctx context.Context, uids []uint32, dest *Folder, share bool) (res Copied, err error) {
+func (f *Folder) copyStaged(ctx context.Context, uids []uint32, dest *Folder, opt CopyOptions) (res Copied, err error) {
 	var in []incoming
 	var temps []string
 	defer func() {
@@ -118,7 +133,7 @@ func (f *Folder) copyStaged(ctx context.Context, uids []uint32, dest *Folder, sh
 	}()
 	for _, uid := range uids {
 		temp := f.store.names.mint()
-		err := f.stage(ctx, uid, dest, temp, share)
+		err := f.stage(ctx, uid, dest, temp, opt)
 		if errors.Is(err, ErrExpunged) {
 			res.Missing = append(res.Missing, uid)
 			continue
@@ -133,7 +148,7 @@ func (f *Folder) copyStaged(ctx context.Context, uids []uint32, dest *Folder, sh
 			res.Missing = append(res.Missing, uid)
 			continue
 		}
-		m := copyOf(snap, i)
+		m := opt.copyOf(snap, i)
 		m.place = func(to place) error { return dest.tmp.moveTo(temp, dest.dirOf(to.dir), to.name) }
 		in = append(in, m)
 		res.From = append(res.From, uid)
@@ -142,14 +157,14 @@ func (f *Folder) copyStaged(ctx context.Context, uids []uint32, dest *Folder, sh
 }
 
 // stage puts a copy of a message into dest's tmp/, durably.
-func (f *Folder) stage(ctx context.Context, uid uint32, dest *Folder, temp string, share bool) error {
+func (f *Folder) stage(ctx context.Context, uid uint32, dest *Folder, temp string, opt CopyOptions) error {
 	m, err := f.Open(ctx, uid)
 	if err != nil {
 		return err
 	}
 	defer m.Close()
 	snap := f.Snapshot()
-	if i, ok := snap.Find(uid); ok && share {
+	if i, ok := snap.Find(uid); ok && !opt.Octets {
 		if from, name := f.at(snap, i); from.linkTo(name, dest.tmp, temp) == nil {
 			return nil
 		}

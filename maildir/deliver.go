@@ -106,7 +106,7 @@ func (d *Delivery) emit(p []byte) {
 	d.err = wrapSys("write", "tmp/"+d.temp, err)
 }
 
-// finish makes the file's content and date durable.
+// finish gives the file the rest of its content, and its date.
 func (d *Delivery) finish() error {
 	if d.cr {
 		d.cr = false
@@ -119,14 +119,36 @@ func (d *Delivery) finish() error {
 	if d.err == nil {
 		d.err = wrapSys("set date of", "tmp/"+d.temp, d.folder.tmp.setTimes(d.temp, d.opt.Date))
 	}
-	if d.err == nil {
-		d.err = wrapSys("sync", "tmp/"+d.temp, d.file.Sync())
-	}
+	return d.err
+}
+
+// sync makes content and date durable.
+func (d *Delivery) sync() error {
+	d.err = wrapSys("sync", "tmp/"+d.temp, d.file.Sync())
 	if err := d.file.Close(); d.err == nil {
 		d.err = wrapSys("close", "tmp/"+d.temp, err)
 	}
 	d.file = nil
 	return d.err
+}
+
+// finishAll finishes deliveries durably. The system is told to write all files before the first is
+// waited for: then a journal needs few commits for many files, and not one for each.
+func finishAll(ds []*Delivery) error {
+	for _, d := range ds {
+		if err := d.finish(); err != nil {
+			return err
+		}
+		if len(ds) > 1 {
+			startWriting(d.file)
+		}
+	}
+	for _, d := range ds {
+		if err := d.sync(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Abort drops the message. After Commit it does nothing.
@@ -164,12 +186,12 @@ func CommitDeliveries(ctx context.Context, ds ...*Delivery) (uidValidity uint32,
 	if len(ds) == 0 {
 		return 0, nil, nil
 	}
+	if err := finishAll(ds); err != nil {
+		return 0, nil, err
+	}
 	f := ds[0].folder
 	in := make([]incoming, len(ds))
 	for i, d := range ds {
-		if err := d.finish(); err != nil {
-			return 0, nil, err
-		}
 		in[i] = incoming{
 			place: func(to place) error {
 				err := f.tmp.moveTo(d.temp, f.dirOf(to.dir), to.name)
@@ -304,25 +326,4 @@ func (f *Folder) nameAllLocked(ctx context.Context, in []incoming, flags []Flags
 		f.more.broken = f.more.broken || err != nil
 	}
 	return names, more, err
-}
-
-// syncPlaces syncs each directory that was put into.
-func (f *Folder) syncPlaces(placed []place) error {
-	var used [2]bool
-	for _, p := range placed {
-		used[p.dir] = true
-	}
-	return f.syncUsed(used)
-}
-
-// syncUsed syncs new/ and cur/ as far as they are used.
-func (f *Folder) syncUsed(used [2]bool) error {
-	for s, u := range used {
-		if u {
-			if err := f.syncDirs(subdir(s)); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }

@@ -23,8 +23,9 @@
 // Neither a listing nor an event tells the truth by itself. The rules that
 // together do stand at the head of reconcile.go; scan.go and watch.go are their
 // other parts. Every change of a name or of the uid list is made holding
-// dovecot-uidlist.lock, and every UID is on disk before anybody hears of it. What
-// happened gets its MODSEQs right before it is told, and nothing is published in between: see number.go.
+// dovecot-uidlist.lock, and every UID is on disk before anybody hears of it. That a
+// message has come may be told before (subscribe.go). What happened gets its MODSEQs right before it is told, and
+// nothing but such an announcement is published in between: see number.go.
 //
 // # Locks
 //

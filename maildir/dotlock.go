@@ -38,7 +38,8 @@ const (
 // lockRules are what locks differ in.
 type lockRules struct {
 	wait  time.Duration
-	named bool // the file holds pid:host
+	named bool      // the file holds pid:host
+	kept  *keptLock // may be nil
 }
 
 type dotlock struct {
@@ -47,6 +48,7 @@ type dotlock struct {
 	name string   // of the lock file
 	file *os.File // has a flock, which ends with the process; nil: see lockOrNone
 	id   fileID
+	kept *keptLock // what is to become of the file; nil: it is deleted
 }
 
 // locker makes dot locks for one host and process. Two objects of this process
@@ -83,10 +85,10 @@ func (l *locker) release(k heldLock) {
 }
 
 // lock takes the lock of the file named guarded in d. The caller holds the
-// mutex that keeps this process's goroutines off the same lock. The error is
+// mutex that keeps this process's goroutines off the same lock. kept may be nil. The error is
 // ErrBusy after 10 s, ErrReadOnly where no file can be made.
-func (l *locker) lock(ctx context.Context, d *dir, guarded string) (*dotlock, error) {
-	return l.lockBy(ctx, d, guarded, lockRules{wait: lockWait, named: true})
+func (l *locker) lock(ctx context.Context, d *dir, guarded string, kept *keptLock) (*dotlock, error) {
+	return l.lockBy(ctx, d, guarded, lockRules{wait: lockWait, named: true, kept: kept})
 }
 
 // lockBy is lock by other rules. Where the caller holds no mutex the table of held locks does what it would, for
@@ -124,10 +126,17 @@ func (l *locker) lockBy(ctx context.Context, d *dir, guarded string, rules lockR
 
 // try makes the lock file once; again tells that a stale one was removed.
 func (l *locker) try(d *dir, name, guarded string, rules lockRules) (k *dotlock, again bool, err error) {
-	f, err := d.create(name, d.filePerm())
+	var f *os.File
+	if k, err = rules.kept.take(l, d, name); k == nil && err == nil {
+		f, err = d.create(name, d.filePerm())
+	}
 	switch {
+	case k != nil:
+		return k, false, nil
 	case err == nil:
-		k, err = l.fill(d, name, f, rules)
+		if k, err = l.fill(d, name, f, rules); k != nil {
+			k.kept = rules.kept
+		}
 		return k, false, err
 	case !errors.Is(err, fs.ErrExist):
 		return nil, false, wrapSys("lock", name, err)
@@ -216,8 +225,8 @@ func (l *locker) abandoned(f *os.File, age time.Duration) bool {
 
 // lockOrNone is lock, but on a disk so full that the lock's file cannot be made it gives a lock that keeps
 // only this process's goroutines out. As long as the disk is full nobody else can make the file either.
-func (l *locker) lockOrNone(ctx context.Context, d *dir, guarded string) (*dotlock, error) {
-	k, err := l.lock(ctx, d, guarded)
+func (l *locker) lockOrNone(ctx context.Context, d *dir, guarded string, kept *keptLock) (*dotlock, error) {
+	k, err := l.lock(ctx, d, guarded, kept)
 	if !errors.Is(err, ErrNoSpace) {
 		return k, err
 	}
@@ -240,10 +249,24 @@ func (k *dotlock) ours() bool {
 // unlock releases the lock, unless somebody broke it meanwhile.
 func (k *dotlock) unlock() {
 	if !k.none() {
-		if k.ours() {
+		ours := k.ours()
+		switch {
+		case ours && k.kept.keep(k):
+		case ours:
 			k.dir.remove(k.name)
+			fallthrough
+		default:
+			k.discard()
 		}
-		k.file.Close()
 	}
 	k.by.release(heldLock{k.dir.id, k.name})
+}
+
+// discard closes the file, which is the lock no more.
+func (k *dotlock) discard() {
+	if k.kept != nil && k.file == k.kept.file {
+		k.kept.drop()
+		return
+	}
+	k.file.Close()
 }

@@ -43,7 +43,7 @@ type Folder struct {
 	idleSince time.Time     // guarded by store.mu
 
 	subMu sync.Mutex
-	subs  map[*subscriber]struct{} // guarded by subMu
+	subs  map[*Subscriber]struct{} // guarded by subMu
 
 	claiming sync.Mutex // held while messages are moved out of new/; taken before mu
 
@@ -60,6 +60,7 @@ type Folder struct {
 
 	odd       map[string]*presence // known bases whose present names are not just the record's
 	fresh     map[string]*presence // bases without a UID yet
+	arriving  int                  // how many of them are announced; 0 whenever mu is free
 	expected  map[event]int        // events that our own changes will cause
 	bulks     int                  // commands that change so much that the folder is not watched
 	dirty     bool                 // events were lost: nothing is expunged before a whole scan
@@ -85,6 +86,7 @@ type Folder struct {
 	writable  bool
 	sticky    bool
 	listPin   *os.File // the uid list that list was read from, if it is open: see pinListLocked
+	lockFile  keptLock // of the list's lock
 	lockless  bool     // the list's lock that was taken last is none: the list must not be written
 	saidError string   // the last failure logged, so that a lasting one is logged once
 }
@@ -98,9 +100,11 @@ type place struct {
 // presence is the set of names that a base has now.
 type presence struct {
 	places []place
-	came   int    // how often a name was said to be there
-	other  bool   // one of them had other flags than the message is told to have
-	ino    uint64 // of the file, as the last scan said; 0 if an event told of it
+	// delivered: an event told of it in new/, when nobody knew the name.
+	delivered bool
+	came      int    // how often a name was said to be there
+	other     bool   // one of them had other flags than the message is told to have
+	ino       uint64 // of the file, as the last scan said; 0 if an event told of it
 }
 
 func (p *presence) has(at place) bool {
@@ -160,7 +164,7 @@ func newFolder(t *Tree, name, dirName string) *Folder {
 		log:      t.store.log.With("folder", t.fullPath(dirName)),
 		loaded:   make(chan struct{}),
 		queue:    newQueue(),
-		subs:     make(map[*subscriber]struct{}),
+		subs:     make(map[*Subscriber]struct{}),
 		odd:      make(map[string]*presence),
 		fresh:    make(map[string]*presence),
 		expected: make(map[event]int),
@@ -175,42 +179,6 @@ func (f *Folder) Name() string { return f.name }
 
 // Snapshot is the newest state.
 func (f *Folder) Snapshot() *Snapshot { return f.snap.Load() }
-
-// subscriber is one OnChange.
-type subscriber struct{ tell func() }
-
-// OnChange calls tell after each new snapshot. tell runs under locks of the
-// folder: it must not wait, nor call the folder. OnChange returns the function that ends this;
-// a call that has begun may still go on when that returns.
-func (f *Folder) OnChange(tell func()) (cancel func()) {
-	sub := &subscriber{tell}
-	f.subMu.Lock()
-	f.subs[sub] = struct{}{}
-	f.subMu.Unlock()
-	return func() {
-		f.subMu.Lock()
-		delete(f.subs, sub)
-		f.subMu.Unlock()
-	}
-}
-
-// Subscribe is OnChange with a token sent to ch, unless ch is full.
-func (f *Folder) Subscribe(ch chan struct{}) (cancel func()) {
-	return f.OnChange(func() {
-		select {
-		case ch <- struct{}{}:
-		default:
-		}
-	})
-}
-
-func (f *Folder) notify() {
-	f.subMu.Lock()
-	defer f.subMu.Unlock()
-	for sub := range f.subs {
-		sub.tell()
-	}
-}
 
 // Close gives back one Open. The folder stays in memory for a while.
 func (f *Folder) Close() {
@@ -263,6 +231,7 @@ func (f *Folder) unload() {
 }
 
 func (f *Folder) closeDirs() {
+	f.lockFile.drop()
 	for _, d := range []*dir{f.new, f.cur, f.tmp, f.home} {
 		d.close()
 	}
@@ -327,24 +296,17 @@ func (f *Folder) uidNextLocked() uint32 {
 // publishLocked makes the working state what everybody sees. Where nothing is
 // new but the highest MODSEQ nobody is told: a thousand sessions would wake each other for nothing.
 func (f *Folder) publishLocked() {
-	chunks, starts := f.state.freeze()
-	next := &Snapshot{
-		chunks: chunks, starts: starts, n: f.state.n, keywords: f.kw,
-		uidValidity: f.list.uidValidity, uidNext: f.uidNextLocked(), guid: f.list.guid,
-		modSeq: f.modSeq, sticky: f.sticky, writable: f.writable, gone: f.gone,
-	}
-	if now := f.snap.Load(); now != nil {
-		if now.same(next) {
-			return
-		}
-		numbered := *now
-		if numbered.modSeq = next.modSeq; numbered.same(next) {
-			f.snap.Store(next)
-			return
-		}
+	now := f.snap.Load()
+	next := f.state.freeze(now)
+	next.keywords = f.kw
+	next.uidValidity, next.uidNext, next.guid = f.list.uidValidity, f.uidNextLocked(), f.list.guid
+	next.modSeq, next.sticky, next.writable, next.gone = f.modSeq, f.sticky, f.writable, f.gone
+	next.arriving = f.arriving
+	if now != nil && now.same(next) {
+		return
 	}
 	f.snap.Store(next)
-	f.notify()
+	f.notify(now, next)
 }
 
 // currentPlace is where the record of a known UID says its file is.

@@ -325,8 +325,8 @@ func (d *dir) openCache(name string, write bool) (*os.File, error) {
 	return d.open(name)
 }
 
-// openMessage opens a message file for reading and says what it is like. It is a bare descriptor: tens of
-// thousands are opened by one command, and an os.File each costs as much as the calls themselves.
+// openMessage opens a regular file for reading and says what it is like. It is a bare descriptor: tens of
+// thousands of messages are opened by one command, and an os.File each costs as much as the calls themselves.
 func (d *dir) openMessage(name string, st *unix.Stat_t) (fd int, err error) {
 	if err := singleName(name); err != nil {
 		return -1, err
@@ -393,22 +393,30 @@ func regular(f *os.File, err error) (*os.File, error) {
 	return f, nil
 }
 
-// readFile reads a whole small file, up to limit octets, and the stamp it had.
+// readFile reads a whole small file, up to limit octets, and the stamp it had. It does so by a bare descriptor, since
+// every SELECT reads some.
 func (d *dir) readFile(name string, limit int64) ([]byte, stamp, error) {
-	f, err := d.open(name)
+	var st unix.Stat_t
+	fd, err := d.openMessage(name, &st)
 	if err != nil {
-		return nil, stamp{}, err
+		return nil, stamp{}, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
-	defer f.Close()
-	fi, err := f.Stat()
-	if err != nil {
-		return nil, stamp{}, err
+	defer closeMessage(fd)
+	if st.Size > limit {
+		return nil, stamp{}, fmt.Errorf("%s: %d octets: %w", name, st.Size, ErrTooBig)
 	}
-	if fi.Size() > limit {
-		return nil, stamp{}, fmt.Errorf("%s: %d octets: %w", name, fi.Size(), ErrTooBig)
+	data := make([]byte, min(st.Size+1, limit)) // one more, to see that this is the end
+	for n := 0; ; {
+		k, err := readMessage(fd, data[n:], int64(n))
+		n += k
+		if err == io.EOF || int64(n) == limit {
+			return data[:n], statStamp(&st), nil
+		}
+		if err != nil {
+			return data[:n], statStamp(&st), err
+		}
+		data = append(data, make([]byte, min(int64(n), limit-int64(n)))...) // it grows meanwhile
 	}
-	data, err := io.ReadAll(io.LimitReader(f, limit))
-	return data, stampOf(fi), err
 }
 
 // replaceFile puts a file with these contents in the place of name, whole:
@@ -443,6 +451,14 @@ func (d *dir) makeFile(name string, data []byte) error {
 		d.remove(name)
 	}
 	return err
+}
+
+// startWriting has the system begin to write a file's octets to the disk. It is a hint: the sync that follows
+// tells of failures.
+func startWriting(f *os.File) {
+	if c, err := f.SyscallConn(); err == nil {
+		_ = c.Control(func(fd uintptr) { _ = unix.SyncFileRange(int(fd), 0, 0, unix.SYNC_FILE_RANGE_WRITE) })
+	}
 }
 
 func writeSynced(f *os.File, data []byte) (stamp, error) {

@@ -118,13 +118,13 @@ func TestNothingToldUnseen(t *testing.T) {
 	b.drainLocked()
 	must(t, os.Rename(dir+"/cur/3.z:2,", dir+"/cur/3.z:2,F"))
 	drawn := modSeqOf(t, synced(t, a), 3)
-	end := b.OnChange(func() {
+	sub := b.Subscribe(Interest{Tell: func() {
 		snap := b.Snapshot()
 		if i, _ := snap.Find(3); snap.HighestModSeq() >= drawn && flagsText(snap, i) == "" {
 			t.Errorf("HIGHESTMODSEQ %d was told without the change of MODSEQ %d", snap.HighestModSeq(), drawn)
 		}
-	})
-	defer end()
+	}})
+	defer sub.Cancel()
 	must(t, b.followLocked(t.Context()))
 	must(t, b.settleLocked(t.Context()))
 	b.mu.Unlock()

@@ -157,7 +157,7 @@ func readKeywords(d *dir) (*keywordTable, stamp, error) {
 // lock file is the new file, as Dovecot does it. Readers tell a new table by
 // the second of its mtime, so that must grow.
 func writeKeywords(ctx context.Context, l *locker, d *dir, t *keywordTable, old stamp) (stamp, error) {
-	lock, err := l.lock(ctx, d, keywordsName)
+	lock, err := l.lock(ctx, d, keywordsName, nil)
 	if err != nil {
 		return stamp{}, err
 	}

@@ -87,7 +87,7 @@ func (f *Folder) loadLocked(ctx context.Context) error {
 // lockList takes the uid list's lock. A full disk keeps nobody from deleting mail: where the lock cannot be made for
 // want of space, files may be renamed and removed, which are single steps, but the list is left alone.
 func (f *Folder) lockList(ctx context.Context) (*dotlock, error) {
-	lock, err := f.store.lock.lockOrNone(ctx, f.home, uidlistName)
+	lock, err := f.store.lock.lockOrNone(ctx, f.home, uidlistName, &f.lockFile)
 	f.lockless = err == nil && lock.none()
 	return lock, err
 }
@@ -122,6 +122,7 @@ func (f *Folder) openDirs() (err error) {
 			return wrapSys("open", f.tree.fullPath(f.dirName)+"/"+sub.name, err)
 		}
 	}
+	f.lockFile = keptLock{dir: f.tmp, mint: f.store.names.mint}
 	return nil
 }
 

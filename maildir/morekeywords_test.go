@@ -138,13 +138,13 @@ func TestMoreKeywordsCopied(t *testing.T) {
 	_, _, err = CommitDeliveries(ctx, d)
 	must(t, err)
 	wantKeywords(t, "appended", w.Snapshot(), 1, append(numbered("w", 30), "k290")...)
-	for _, share := range []bool{true, false} {
-		c, err := f.CopyTo(ctx, []uint32{1, 2}, w, share)
+	for _, octets := range []bool{false, true} {
+		c, err := f.CopyTo(ctx, []uint32{1, 2}, w, CopyOptions{Octets: octets})
 		must(t, err)
 		wantKeywords(t, "copied", w.Snapshot(), c.To[0], numbered("k", 300)...)
 		wantKeywords(t, "copied", w.Snapshot(), c.To[1])
 	}
-	back, err := w.CopyTo(ctx, []uint32{2}, f, true)
+	back, err := w.CopyTo(ctx, []uint32{2}, f, CopyOptions{})
 	must(t, err)
 	_, err = w.Expunge(ctx, []uint32{2}, false)
 	must(t, err)
@@ -160,7 +160,7 @@ func TestMoreKeywordsCopied(t *testing.T) {
 		must(t, err)
 	}
 	room := full.Snapshot().CanAddKeyword()
-	c, err := f.CopyTo(ctx, []uint32{1}, full, true)
+	c, err := f.CopyTo(ctx, []uint32{1}, full, CopyOptions{})
 	must(t, err)
 	i, _ := full.Snapshot().Find(c.To[0])
 	if n := len(full.Snapshot().Keywords(i)); !room || n != maxLetters+maxMoreNames-3*340 || full.Snapshot().CanAddKeyword() {

@@ -15,7 +15,7 @@ import (
 // that, as both are on one file system, so that two that move in opposite
 // directions do not wait for each other.
 //
-// The steps are: the keywords that the copies need are named in the destination; all
+// The steps are: the keywords that the messages have are named in the destination; all
 // files are renamed; the destination's directory is synced, then the
 // source's; the UIDs are appended to the destination's list and synced; the state of
 // both folders follows, the destination's first, so that nobody sees a message nowhere.
@@ -36,18 +36,17 @@ const moveTries = 3
 // errElsewhere: others have renamed a message so that it is not what was to be moved any more.
 var errElsewhere = errors.New("renamed by others")
 
-// MoveTo moves messages, UIDs ascending, to dest: all that are there, or none. Between
-// trees of different owners (share is not set) or file systems, and within one folder,
-// they are copied and then expunged.
-func (f *Folder) MoveTo(ctx context.Context, uids []uint32, dest *Folder, share bool) (Copied, error) {
+// MoveTo moves messages, UIDs ascending, to dest: all that are there, or none. Where files are
+// not to be shared, between file systems, and within one folder, they are copied and then expunged.
+func (f *Folder) MoveTo(ctx context.Context, uids []uint32, dest *Folder, opt CopyOptions) (Copied, error) {
 	if err := dest.acceptsMail(); err != nil {
 		return Copied{}, err
 	}
-	if share && f.home.id != dest.home.id && f.cur.id.dev == dest.cur.id.dev {
+	if !opt.Octets && f.home.id != dest.home.id && f.cur.id.dev == dest.cur.id.dev {
 		var res Copied
 		err := f.bulk(len(uids), func() error {
 			return dest.bulk(len(uids), func() (err error) {
-				res, err = f.moveRenaming(ctx, uids, dest)
+				res, err = f.moveRenaming(ctx, uids, dest, opt)
 				return err
 			})
 		})
@@ -56,7 +55,7 @@ func (f *Folder) MoveTo(ctx context.Context, uids []uint32, dest *Folder, share 
 			return res, err
 		}
 	}
-	res, err := f.CopyTo(ctx, uids, dest, share)
+	res, err := f.CopyTo(ctx, uids, dest, opt)
 	if err == nil {
 		_, err = f.Expunge(ctx, res.From, false)
 	}
@@ -64,8 +63,8 @@ func (f *Folder) MoveTo(ctx context.Context, uids []uint32, dest *Folder, share 
 }
 
 // moveRenaming is MoveTo by renaming; errElsewhere or unix.EXDEV tell that it cannot be.
-func (f *Folder) moveRenaming(ctx context.Context, uids []uint32, dest *Folder) (Copied, error) {
-	m := &move{from: f, to: dest}
+func (f *Folder) moveRenaming(ctx context.Context, uids []uint32, dest *Folder, opt CopyOptions) (Copied, error) {
+	m := &move{from: f, to: dest, opt: opt}
 	err := m.run(ctx, uids)
 	if err == nil {
 		return m.result, nil
@@ -80,6 +79,7 @@ func (f *Folder) moveRenaming(ctx context.Context, uids []uint32, dest *Folder) 
 // move is a MOVE of messages from one folder to another. Both folders' mutexes and locks guard it.
 type move struct {
 	from, to   *Folder
+	opt        CopyOptions
 	result     Copied
 	departures []departure
 	used       [2]bool // directories of the source that files were taken from
@@ -150,7 +150,7 @@ func (m *move) outgoingLocked(ctx context.Context, uids []uint32) []incoming {
 		c, r := snap.at(i)
 		m.departures = append(m.departures, departure{uid: uid, flags: c.recs[r].flags &^ flagNew})
 		d := &m.departures[len(m.departures)-1]
-		msg := copyOf(snap, i)
+		msg := m.opt.copyOf(snap, i)
 		msg.facts = &c.facts[r]
 		msg.place = func(to place) error { return m.renameLocked(ctx, d, to) }
 		msg.withdraw = func(now place) { m.bringBackLocked(d, now) }

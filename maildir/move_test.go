@@ -67,7 +67,7 @@ func testMove(t *testing.T, opt Options) {
 	must(t, err)
 	before, since := inodes(t, f), f.Snapshot().HighestModSeq()
 
-	c, err := f.MoveTo(ctx, []uint32{2, 4, 9}, w, true)
+	c, err := f.MoveTo(ctx, []uint32{2, 4, 9}, w, CopyOptions{})
 	must(t, err)
 	if got := fmt.Sprint(c.From, c.To, c.Missing); got != "[2 4] [1 2] [9]" || c.UIDValidity != w.Snapshot().UIDValidity() {
 		t.Errorf("moved %s, UIDVALIDITY %d", got, c.UIDValidity)
@@ -111,7 +111,7 @@ func testMoveOfRenamed(t *testing.T, opt Options) {
 	must(t, os.Rename(dir+"/cur/1002.m.host:2,", dir+"/cur/1002.m.host:2,FS"))
 	must(t, os.Rename(dir+"/cur/1003.m.host:2,", dir+"/new/1003.m.host"))
 	must(t, os.Remove(dir+"/cur/1001.m.host:2,"))
-	c, err := f.MoveTo(t.Context(), []uint32{1, 2, 3, 4}, w, true)
+	c, err := f.MoveTo(t.Context(), []uint32{1, 2, 3, 4}, w, CopyOptions{})
 	must(t, err)
 	if got := fmt.Sprint(c.From, c.To, c.Missing); got != "[1 3 4] [1 2 3] [2]" {
 		t.Errorf("moved %s", got)
@@ -124,14 +124,14 @@ func testMoveOfRenamed(t *testing.T, opt Options) {
 func TestMoveByCopy(t *testing.T) {
 	ctx := t.Context()
 	dir, f, w := movable(t, Options{}, 3)
-	c, err := f.MoveTo(ctx, []uint32{2}, f, true)
+	c, err := f.MoveTo(ctx, []uint32{2}, f, CopyOptions{})
 	must(t, err)
 	if fmt.Sprint(c.From, c.To) != "[2] [4]" {
 		t.Errorf("within one folder: %v to %v", c.From, c.To)
 	}
 	wantDump(t, f, "1 cur ()\n3 cur ()\n4 cur ()\n")
 	before := inodes(t, f)
-	c, err = f.MoveTo(ctx, []uint32{1}, w, false)
+	c, err = f.MoveTo(ctx, []uint32{1}, w, CopyOptions{Octets: true})
 	must(t, err)
 	if inodes(t, w)[c.To[0]] == before[1] {
 		t.Error("another owner's folder has the same file")
@@ -147,7 +147,7 @@ func TestMoveByCopy(t *testing.T) {
 	}
 	far := open(t, testTree(t, f.store, elsewhere+"/Maildir"), Inbox)
 	defer far.Close()
-	_, err = f.MoveTo(ctx, []uint32{3}, far, true)
+	_, err = f.MoveTo(ctx, []uint32{3}, far, CopyOptions{})
 	must(t, err)
 	wantDump(t, f, "4 cur ()\n")
 	wantDump(t, far, "1 cur ()\n")
@@ -211,7 +211,7 @@ func testMoveIntoEachOther(t *testing.T, opt Options) {
 				for i := 0; i < snap.Len(); i += 2 {
 					uids = append(uids, snap.UID(i))
 				}
-				if _, err := way[0].MoveTo(t.Context(), uids, way[1], true); err != nil {
+				if _, err := way[0].MoveTo(t.Context(), uids, way[1], CopyOptions{}); err != nil {
 					t.Error(err)
 				}
 			}

@@ -5,10 +5,11 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // One new message, claimed by many sessions at once, is one session's to show as
-// recent, and makes no more snapshots than it has states.
+// recent, and nobody is woken by that: it is nothing to tell of.
 func TestManyClaim(t *testing.T) {
 	s := testStore(t, Options{NoWatch: true})
 	dir := filepath.Join(t.TempDir(), "Maildir")
@@ -19,7 +20,7 @@ func TestManyClaim(t *testing.T) {
 	snap, err := f.Sync(t.Context())
 	must(t, err)
 	var told, claimed atomic.Int64
-	defer f.OnChange(func() { told.Add(1) })()
+	defer f.Subscribe(Interest{Tell: func() { told.Add(1) }}).Cancel()
 	var sessions sync.WaitGroup
 	for range 50 {
 		sessions.Go(func() {
@@ -31,13 +32,70 @@ func TestManyClaim(t *testing.T) {
 		})
 	}
 	sessions.Wait()
-	if claimed.Load() != 1 || told.Load() != 1 {
+	if claimed.Load() != 1 || told.Load() != 0 {
 		t.Errorf("claimed %d times, told %d times", claimed.Load(), told.Load())
 	}
-	// What changes nothing is not told.
-	_, err = f.Store(t.Context(), []uint32{1}, Change{Op: StoreRemove, Flags: Flagged})
-	must(t, err)
-	if told.Load() != 1 {
-		t.Errorf("told %d times after nothing was changed", told.Load())
+	// What changes something is told, what changes nothing is not.
+	for _, op := range []StoreOp{StoreAdd, StoreAdd} {
+		_, err = f.Store(t.Context(), []uint32{1}, Change{Op: op, Flags: Flagged})
+		must(t, err)
 	}
+	if told.Load() != 1 {
+		t.Errorf("told %d times of one change", told.Load())
+	}
+}
+
+// TestWhoIsTold: a delivery is told once to each, at once to those who can do without its UID, and another
+// time to the one for whom it was claimed.
+func TestWhoIsTold(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "Maildir")
+	s := testStore(t, Options{})
+	tree := testTree(t, s, dir)
+	f := open(t, tree, Inbox)
+	defer f.Close()
+	put(t, dir+"/cur/1000.a:2,", "x\n")
+	f.mu.Lock()
+	f.startWatchingLocked()
+	f.mu.Unlock()
+	_, err := f.Sync(t.Context())
+	must(t, err)
+	var early, exact, claims atomic.Int64
+	announced := make(chan struct{}, 9)
+	defer f.Subscribe(Interest{Early: true, Tell: func() { early.Add(1); announced <- struct{}{} }}).Cancel()
+	defer f.Subscribe(Interest{Tell: func() { exact.Add(1) }}).Cancel()
+	claimer := f.Subscribe(Interest{Early: true, Claims: true, Tell: func() { claims.Add(1) }})
+
+	other := &locker{host: "elsewhere", pid: 1, clock: time.Now, held: map[heldLock]bool{}}
+	lock, err := other.lock(t.Context(), f.home, uidlistName, nil)
+	must(t, err)
+	put(t, dir+"/new/1001.b", "x\n")
+	select {
+	case <-announced:
+	case <-time.After(5 * time.Second):
+		t.Fatal("it is not announced")
+	}
+	if snap := f.Snapshot(); snap.Len() != 1 || snap.Arriving() != 1 || exact.Load() != 0 {
+		t.Errorf("%d messages and %d to come; %d told of a message without a UID", snap.Len(), snap.Arriving(), exact.Load())
+	}
+	lock.unlock()
+	snap := f.Settled()
+	if snap.Len() != 2 || snap.Arriving() != 0 || snap.CountNew() != 0 {
+		t.Errorf("%d messages, %d to come, %d in new/; want 2, none, none", snap.Len(), snap.Arriving(), snap.CountNew())
+	}
+	if early.Load() != 1 || exact.Load() != 1 || claims.Load() != 2 {
+		t.Errorf("told %d, %d, %d times; want 1, 1, 2", early.Load(), exact.Load(), claims.Load())
+	}
+	if uids := claimer.Cancel(); len(uids) != 1 || uids[0] != 2 {
+		t.Errorf("claimed %d; want 2", uids)
+	}
+}
+
+// tokens is the interest of somebody who waits for a channel; a token that it still has will do.
+func tokens(ch chan struct{}) Interest {
+	return Interest{Tell: func() {
+		select {
+		case ch <- struct{}{}:
+		default:
+		}
+	}}
 }

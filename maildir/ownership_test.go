@@ -45,7 +45,7 @@ func TestModeAndGroup(t *testing.T) {
 		must(t, err)
 		f := open(t, tree, Inbox)
 		store(t, f, []uint32{1}, StoreAdd, numbered("k", 30)...)
-		_, err = f.CopyTo(t.Context(), []uint32{1}, w, false)
+		_, err = f.CopyTo(t.Context(), []uint32{1}, w, CopyOptions{Octets: true})
 		must(t, err)
 		f.Close()
 		w.Close()

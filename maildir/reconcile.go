@@ -192,7 +192,8 @@ func (f *Folder) settleLocked(ctx context.Context) error {
 			continue
 		}
 		err := f.assignLocked(ctx, false)
-		if f.untold.any {
+		f.arriving = 0 // who got no UID is not announced any more
+		if f.untold.any || f.Snapshot().arriving > 0 {
 			f.tellLocked(false)
 		}
 		if errors.Is(err, ErrNoSpace) || errors.Is(err, ErrBusy) {
@@ -265,7 +266,7 @@ func (f *Folder) setPresentLocked(at place, present bool) {
 			if !present {
 				return
 			}
-			p = &presence{}
+			p = &presence{delivered: at.dir == inNew}
 			f.fresh[base] = p
 		}
 		p.set(at, present) // without a name it may be on its way to another: see dropVanishedFresh

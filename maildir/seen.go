@@ -96,7 +96,7 @@ func (st *SeenState) Close() {
 // View is what was seen, as this process knows it; it costs nothing.
 func (st *SeenState) View() *SeenView { return st.view.Load() }
 
-// OnChange calls tell after each change of the view. What Folder.OnChange says of tell holds here, too.
+// OnChange calls tell after each change of the view. What Interest says of Tell holds here, too.
 func (st *SeenState) OnChange(tell func()) (cancel func()) { return st.subs.add(tell) }
 
 // Over gives the newest snapshot of f, the folder of the key, with what was seen when it was taken. All changes of the

@@ -81,7 +81,7 @@ type seenFile struct {
 
 // lock takes the file's dot lock and reads what others wrote. The caller holds mu.
 func (s *seenFile) lock(ctx context.Context) (*dotlock, error) {
-	lock, err := s.tree.store.lock.lock(ctx, s.tree.top, seenName)
+	lock, err := s.tree.store.lock.lock(ctx, s.tree.top, seenName, nil)
 	if err != nil {
 		return nil, err
 	}

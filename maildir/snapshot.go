@@ -14,6 +14,9 @@ type Snapshot struct {
 	starts   []uint32 // index of each chunk's first message
 	n        int
 	keywords *keywordTable
+	arriving int // messages that are there and have no UID yet
+
+	unseen, deleted, inNew int // messages without \Seen, with \Deleted, in new/
 
 	uidValidity, uidNext uint32
 	modSeq               uint64 // the highest; 0 where none is kept
@@ -27,13 +30,17 @@ type Snapshot struct {
 // same tells whether two states of a folder are one: chunks that nothing has
 // changed are shared.
 func (s *Snapshot) same(t *Snapshot) bool {
-	return s.n == t.n && s.keywords == t.keywords && s.uidValidity == t.uidValidity && s.uidNext == t.uidNext &&
+	return s.n == t.n && s.arriving == t.arriving && s.keywords == t.keywords && s.uidValidity == t.uidValidity && s.uidNext == t.uidNext &&
 		s.modSeq == t.modSeq && s.guid == t.guid && s.sticky == t.sticky && s.writable == t.writable && s.gone == t.gone &&
 		slices.Equal(s.chunks, t.chunks)
 }
 
 // Len is the number of messages.
 func (s *Snapshot) Len() int { return s.n }
+
+// Arriving is how many messages have come besides that have no UID yet. They can be counted, and nothing
+// else: each will be in a later snapshot, above all that are there now, unless it goes before.
+func (s *Snapshot) Arriving() int { return s.arriving }
 
 // UIDValidity and UIDNext are those of RFC 9051 section 2.3.1.1.
 func (s *Snapshot) UIDValidity() uint32 { return s.uidValidity }
@@ -240,35 +247,22 @@ func (s *Snapshot) Unseen() int {
 	if s.overlay != nil {
 		return s.overlay.countUnseen()
 	}
-	n := 0
-	for _, c := range s.chunks {
-		n += int(c.unseen)
-	}
-	return n
+	return s.unseen
 }
 
 // Deleted counts messages with \Deleted.
-func (s *Snapshot) Deleted() int {
-	n := 0
-	for _, c := range s.chunks {
-		n += int(c.deleted)
-	}
-	return n
-}
+func (s *Snapshot) Deleted() int { return s.deleted }
 
 // CountNew counts messages that still lie in new/.
-func (s *Snapshot) CountNew() int {
-	n := 0
-	for _, c := range s.chunks {
-		n += int(c.inNew)
-	}
-	return n
-}
+func (s *Snapshot) CountNew() int { return s.inNew }
 
 // NewUIDs lists the UIDs of messages in new/, ascending.
 func (s *Snapshot) NewUIDs() []uint32 {
 	var out []uint32
 	for _, c := range s.chunks {
+		if len(out) == s.inNew {
+			break
+		}
 		if c.inNew == 0 {
 			continue
 		}
@@ -309,9 +303,7 @@ func (s *Snapshot) Diff(newer *Snapshot, expunged func(i int, uid uint32), chang
 	a.s, b.s = s, newer
 	seen := s.seenOtherwise(newer)
 	for a.valid() {
-		if a.r == 0 && b.r == 0 && b.valid() && a.s.chunks[a.c] == b.s.chunks[b.c] && !seen.meets(a.s.chunks[a.c]) {
-			a.nextChunk()
-			b.nextChunk()
+		if a.r == 0 && b.r == 0 && a.skipShared(&b, seen) {
 			continue
 		}
 		ra := a.rec()
@@ -349,7 +341,32 @@ func (k *cursor) next() {
 	}
 }
 
-func (k *cursor) nextChunk() {
-	k.i += int(k.s.chunks[k.c].n) - k.r
-	k.c, k.r = k.c+1, 0
+// skipShared passes over the chunks that both share, from here on; false if there is none. It reads none of them: in
+// a large folder they are many, and far from the processor. Those that have a UID of seen are not passed over.
+func (k *cursor) skipShared(other *cursor, seen uidSet) bool {
+	a, b := k.s.chunks[k.c:], other.s.chunks[other.c:]
+	n, most := 0, min(len(a), len(b))
+	if most > 0 && &a[0] == &b[0] && len(seen) == 0 {
+		n = most // one array
+	}
+	for n < most && a[n] == b[n] && !seen.meets(a[n]) {
+		n++
+	}
+	k.skip(n)
+	other.skip(n)
+	return n > 0
+}
+
+func (k *cursor) nextChunk() { k.skip(1) }
+
+// skip goes to the first message of the chunk that is so many further on.
+func (k *cursor) skip(chunks int) {
+	if chunks > 0 {
+		k.r = 0
+	}
+	if k.c += chunks; k.c < len(k.s.chunks) {
+		k.i = int(k.s.starts[k.c])
+	} else {
+		k.i = k.s.n
+	}
 }

@@ -64,7 +64,7 @@ func (t *Tree) editSpecialUses(ctx context.Context, edit func(lines []string) []
 	if err != nil || slices.Equal(edit(slices.Clone(lines)), lines) {
 		return err
 	}
-	lock, err := t.store.lock.lock(ctx, t.top, specialUseName)
+	lock, err := t.store.lock.lock(ctx, t.top, specialUseName, nil)
 	if err != nil {
 		return err
 	}

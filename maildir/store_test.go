@@ -156,7 +156,7 @@ func TestOwnChanges(t *testing.T) {
 		if kw, _ := os.ReadFile(dir + "/dovecot-keywords"); string(kw) != "0 $Label1\n1 Junk\n" {
 			t.Errorf("keywords file %q", kw)
 		}
-		c, err := f.CopyTo(ctx, []uint32{1, 2}, w, true)
+		c, err := f.CopyTo(ctx, []uint32{1, 2}, w, CopyOptions{})
 		must(t, err)
 		if fmt.Sprint(c.From, c.To) != "[1 2] [1 2]" {
 			t.Error(c)
@@ -383,7 +383,7 @@ func TestOutOfWatches(t *testing.T) {
 	defer f.Close()
 	defer w.Close()
 	told := make(chan struct{}, 1)
-	defer w.Subscribe(told)()
+	defer w.Subscribe(tokens(told)).Cancel()
 	put(t, dir+"/.Work/new/1000.a", "x\n")
 	for w.Snapshot().Len() == 0 {
 		select {
@@ -674,7 +674,7 @@ func TestRecordsOfOthersAreKept(t *testing.T) {
 			tree := testTree(t, testStore(t, opt), dir)
 			put(t, dir+"/cur/1000.a:2,", "one\n")
 			f := open(t, tree, Inbox)
-			lock, err := (&locker{host: "elsewhere", pid: 1, clock: time.Now, held: map[heldLock]bool{}}).lock(t.Context(), f.home, uidlistName)
+			lock, err := (&locker{host: "elsewhere", pid: 1, clock: time.Now, held: map[heldLock]bool{}}).lock(t.Context(), f.home, uidlistName, nil)
 			must(t, err)
 			put(t, dir+"/cur/1001.b:2,S", "theirs\n")
 			list, err := os.OpenFile(dir+"/dovecot-uidlist", os.O_APPEND|os.O_WRONLY, 0)

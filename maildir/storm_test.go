@@ -218,7 +218,7 @@ type stormSession struct {
 func (o *oracle) newSession(t *testing.T, tree *Tree, kind string) *stormSession {
 	f := open(t, tree, Inbox)
 	s := &stormSession{o: o, folder: f, kind: kind, wake: make(chan struct{}, 1), rng: rand.New(rand.NewPCG(1, uint64(len(kind))))}
-	f.Subscribe(s.wake)
+	f.Subscribe(tokens(s.wake))
 	s.snap = f.Snapshot()
 	for i := range s.snap.Len() {
 		s.view = append(s.view, s.snap.UID(i))
@@ -379,6 +379,18 @@ func (s *stormSession) expunge() {
 
 // finish lets the session see the end, when nobody changes anything any more, and gives up the folder.
 func (s *stormSession) finish() {
+	if s.kind == "idle" {
+		if _, err := s.folder.Sync(context.Background()); err != nil {
+			s.o.failf("%s: %v", s.kind, err)
+		}
+		select {
+		case <-s.wake:
+		default:
+			if _, untold := s.snap.news(s.folder.Snapshot()); untold {
+				s.o.failf("%s: it was not woken", s.kind)
+			}
+		}
+	}
 	s.sync()
 	s.folder.Close()
 }

@@ -55,7 +55,7 @@ func (t *Tree) Subscribe(ctx context.Context, name string, on bool) error {
 	}
 	t.subMu.Lock()
 	defer t.subMu.Unlock()
-	lock, err := t.store.lock.lock(ctx, t.top, subscriptionsName)
+	lock, err := t.store.lock.lock(ctx, t.top, subscriptionsName, nil)
 	if err != nil {
 		return err
 	}

@@ -76,8 +76,8 @@ func TestUIDSetOver(t *testing.T) {
 				b.append(newMessage{uid: uid, name: "x"})
 			}
 		}
-		chunks, starts := b.freeze()
-		snap := &Snapshot{chunks: chunks, starts: starts, n: b.n, uidNext: 31}
+		snap := b.freeze(nil)
+		snap.uidNext = 31
 		in := map[uint32]bool{}
 		for range rng.IntN(40) {
 			in[1+rng.Uint32N(36)] = true

@@ -38,8 +38,8 @@ func TestWalk(t *testing.T) {
 				m.flags, m.modSeq = m.flags^Seen, modSeq
 			}
 		}
-		s := &Snapshot{n: b.n, keywords: words}
-		s.chunks, s.starts = b.freeze()
+		s := b.freeze(nil)
+		s.keywords = words
 		all = append(all, s)
 	}
 	for i, told := range all {

@@ -209,7 +209,7 @@ func showMailbox(ctx context.Context, w io.Writer, user string, m *account.Mailb
 		case changed <- struct{}{}:
 		default:
 		}
-	})()
+	}, false).Cancel()
 	for {
 		now := m.Current()
 		if now.Gone() {

@@ -378,7 +378,7 @@ func TestPublicFolders(t *testing.T) {
 	}
 	defer m.Close()
 	woken := make(chan struct{}, 10)
-	defer m.Notify(func() { woken <- struct{}{} })()
+	defer m.Notify(func() { woken <- struct{}{} }, false).Cancel()
 	h.people.set("carol") // leaves the staff
 	select {
 	case <-woken:

@@ -146,22 +146,47 @@ func (m *Mailbox) Sync(ctx context.Context) (*Snapshot, error) {
 	return m.Current(), nil
 }
 
-// Notify calls tell after each new snapshot, when the rights may have changed, and when the mailbox is gone. tell is
-// called by other goroutines, and must not wait nor call the mailbox. stop ends
-// this, and must be called before Close; a call that has begun may outlast it.
-func (m *Mailbox) Notify(tell func()) (stop func()) {
-	stopFolder := m.folder.OnChange(tell)
-	stopRights := m.user.service.pokes.add(m.place.tree.Path(), tell)
-	stopSeen := func() {}
+// Notify calls tell after each new snapshot that has something to tell, when the rights may have changed, and when the
+// mailbox is gone. tell is called by other goroutines, and must not wait nor call the mailbox. early is for sessions that
+// tell of messages before they have UIDs: Snapshot.Arriving. New messages are claimed for a session
+// that may change the mailbox, as by ClaimRecent. The Subscriber must be cancelled before Close.
+func (m *Mailbox) Notify(tell func(), early bool) *Subscriber {
+	s := &Subscriber{
+		folder: m.folder.Subscribe(maildir.Interest{Tell: tell, Early: early, Claims: !m.ReadOnly()}),
+		stops:  []func(){m.user.service.pokes.add(m.place.tree.Path(), tell)},
+	}
 	if m.seen != nil {
-		stopSeen = m.seen.OnChange(tell)
+		s.stops = append(s.stops, m.seen.OnChange(tell))
 	}
-	return func() {
-		stopFolder()
-		stopRights()
-		stopSeen()
-	}
+	return s
 }
+
+// Subscriber is somebody who waits for news of a mailbox.
+type Subscriber struct {
+	folder *maildir.Subscriber
+	stops  []func()
+}
+
+// Claimed gives the UIDs that were claimed for the session since it was asked last: it is the one to show
+// them as \Recent.
+func (s *Subscriber) Claimed() []uint32 { return s.folder.Claimed() }
+
+// Cancel ends the waking, and gives what Claimed would. A call of tell that has begun may outlast it.
+func (s *Subscriber) Cancel() []uint32 {
+	for _, stop := range s.stops {
+		stop()
+	}
+	return s.folder.Cancel()
+}
+
+// Settled waits until no message is announced that has no UID yet, and gives the snapshot of that moment.
+func (m *Mailbox) Settled() *Snapshot {
+	m.folder.Settled()
+	return m.Current()
+}
+
+// OwnSeen tells whether \Seen is the user's own here, and not shared.
+func (m *Mailbox) OwnSeen() bool { return m.seen != nil }
 
 // Gone tells whether the mailbox was deleted, renamed or replaced.
 func (m *Mailbox) Gone() bool { return m.folder.Snapshot().Gone() }
@@ -242,8 +267,8 @@ func (m *Mailbox) permitted(c Change) (Change, error) {
 // Copy copies all of the UIDs that are there, or none, for who may insert into dest. The copies have the flags that
 // the user may set there. Their UIDs are told only to who may read dest (RFC 4315 section 3).
 func (m *Mailbox) Copy(ctx context.Context, uids []uint32, dest string) (Copied, error) {
-	return m.into(ctx, dest, func(d *destination) (Copied, error) {
-		return m.folder.CopyTo(ctx, uids, d.folder, d.place.tree == m.place.tree)
+	return m.into(ctx, dest, func(d *maildir.Folder, opt maildir.CopyOptions) (Copied, error) {
+		return m.folder.CopyTo(ctx, uids, d, opt)
 	})
 }
 
@@ -253,21 +278,28 @@ func (m *Mailbox) Move(ctx context.Context, uids []uint32, dest string) (Copied,
 	if err := m.need(DeleteMessage | Expunge); err != nil {
 		return Copied{}, err
 	}
-	return m.into(ctx, dest, func(d *destination) (Copied, error) {
-		return m.folder.MoveTo(ctx, uids, d.folder, d.place.tree == m.place.tree)
+	return m.into(ctx, dest, func(d *maildir.Folder, opt maildir.CopyOptions) (Copied, error) {
+		return m.folder.MoveTo(ctx, uids, d, opt)
 	})
 }
 
 // into opens the destination of COPY or MOVE for do.
-func (m *Mailbox) into(ctx context.Context, dest string, do func(d *destination) (Copied, error)) (Copied, error) {
+func (m *Mailbox) into(ctx context.Context, dest string, do func(d *maildir.Folder, opt maildir.CopyOptions) (Copied, error)) (Copied, error) {
 	d, err := m.user.destination(ctx, dest)
 	if err != nil {
 		return Copied{}, err
 	}
 	defer d.close()
-	c, err := do(d)
+	carry, err := m.carrier(d)
+	if err != nil {
+		return Copied{}, err
+	}
+	c, err := do(d.folder, carry.options())
 	if errors.Is(err, ErrGone) && !m.Gone() { // the destination, not the selected mailbox
 		err = d.place.missing()
+	}
+	if err == nil {
+		carry.markSeen(ctx, c)
 	}
 	if !d.rights.Has(Read) {
 		c.UIDValidity, c.To = 0, nil

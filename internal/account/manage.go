@@ -28,7 +28,9 @@ func (u *User) Create(ctx context.Context, name, specialUse string) error {
 	if err := u.hideExisting(&p, p.tree.Create(ctx, p.name, acl)); err != nil {
 		return err
 	}
-	u.service.grants.refresh(ctx, p.tree.Path())
+	if acl != nil {
+		u.service.grants.refresh(ctx, p.tree.Path())
+	}
 	if specialUse == "" {
 		return nil
 	}
@@ -86,11 +88,7 @@ func (u *User) Delete(ctx context.Context, name string) error {
 	if _, err := u.need(&p, DeleteMailbox); err != nil {
 		return err
 	}
-	if err := p.tree.Delete(ctx, p.name); err != nil {
-		return err
-	}
-	u.service.grants.refresh(ctx, p.tree.Path())
-	return nil
+	return p.tree.Delete(ctx, p.name)
 }
 
 // Rename gives a mailbox and its children another name in the same tree; ACLs go along as they are. Of INBOX it

@@ -74,7 +74,7 @@ func TestPrivateSeen(t *testing.T) {
 	}
 	defer other.Close()
 	woken := make(chan struct{}, 10)
-	defer other.Notify(func() { woken <- struct{}{} })()
+	defer other.Notify(func() { woken <- struct{}{} }, false).Cancel()
 	res, err := m.Store(t.Context(), []uint32{s.UID(0), s.UID(2)}, Change{Op: StoreAdd, Flags: Seen})
 	if err != nil {
 		t.Fatal(err)
@@ -188,5 +188,43 @@ func TestSeenIsForgottenWithItsFolder(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join(h.root, "bob", "Maildir", "postroom-seen"))
 	if err != nil || strings.Count(string(data), "\n") != 1 {
 		t.Errorf("%q %v", data, err)
+	}
+}
+
+// What the user has seen goes along with copies, from his own marks to his own marks and to and from flags that are shared.
+func TestSeenGoesAlong(t *testing.T) {
+	h, alice, bob, _ := seenHouse(t)
+	m, err := bob.Select(t.Context(), sharedWork, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if _, err := m.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Store(t.Context(), []uint32{1}, Change{Op: StoreAdd, Flags: Seen}); err != nil {
+		t.Fatal(err)
+	}
+	h.create(bob, "Mine")
+	if _, err := m.Copy(t.Context(), []uint32{1, 2}, "Mine"); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.unseen(bob, "Mine"); got != 1 {
+		t.Error("from bob's marks to his file names: unseen ", got)
+	}
+	mine, err := bob.Select(t.Context(), "Mine", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mine.Close()
+	s, err := mine.Sync(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := mine.Copy(t.Context(), []uint32{s.UID(0), s.UID(1)}, sharedWork); err != nil {
+		t.Fatal(err)
+	}
+	if a, b := h.unseen(alice, "Work"), h.unseen(bob, sharedWork); a != 5 || b != 3 {
+		t.Error("from bob's file names to his marks: unseen ", a, b)
 	}
 }

@@ -19,7 +19,7 @@ func (l *ledger) check(addr, user string) []string {
 		return []string{err.Error()}
 	}
 	wrong := l.checkNames(names, subs)
-	found := map[string]bool{}
+	found := map[string]int{}
 	for _, name := range names {
 		if l.boxes[name] == nil {
 			continue // said already
@@ -31,12 +31,12 @@ func (l *ledger) check(addr, user string) []string {
 		}
 		wrong = append(wrong, l.compare(name, s)...)
 		for _, m := range s.msgs {
-			found[idOf(m.body)] = true
+			found[idOf(m.body)]++
 		}
 	}
-	for id := range l.somewhere {
-		if !found[id] {
-			wrong = append(wrong, id+" was moved and is nowhere")
+	for id, once := range l.somewhere {
+		if n := found[id]; n == 0 || once && n > 1 {
+			wrong = append(wrong, fmt.Sprintf("%s was moved and is there %d times", id, n))
 		}
 	}
 	return wrong

@@ -15,16 +15,17 @@ import (
 )
 
 // TestNoRoom fills a real file system to its last octet and its last inode. Mail can still be read,
-// marked and deleted, by sessions that had the mailbox open and by a server that is started then; what wants
+// marked, moved and deleted, by sessions that had the mailbox open and by a server that is started then; what wants
 // room is refused; when there is room again all goes on.
 func TestNoRoom(t *testing.T) {
 	for _, kind := range []struct {
-		name string
-		fill func(dir string) error
+		name  string
+		fill  func(dir string) error
+		moves bool // a list's lock can be made, and its last page has room
 	}{
-		{"octets", fillOctets},
-		{"inodes", fillInodes},
-		{"both", func(dir string) error { return errors.Join(fillOctets(dir), fillInodes(dir)) }},
+		{"octets", fillOctets, true},
+		{"inodes", fillInodes, false},
+		{"both", func(dir string) error { return errors.Join(fillOctets(dir), fillInodes(dir)) }, false},
 	} {
 		t.Run(kind.name, func(t *testing.T) {
 			dir := scratch(t)
@@ -47,9 +48,11 @@ func TestNoRoom(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				return w.withoutRoom("a1", func() error { return kind.fill(filler) })
+				return errors.Join(w.moveWithoutRoom("o4", kind.moves), w.withoutRoom("a1", func() error { return kind.fill(filler) }))
 			})
-			w.serve(t, func() error { return w.withoutRoom("a2", func() error { return kind.fill(filler) }) })
+			w.serve(t, func() error {
+				return errors.Join(w.withoutRoom("a2", func() error { return kind.fill(filler) }), w.moveWithoutRoom("o1", kind.moves))
+			})
 			if err := os.RemoveAll(filler); err != nil {
 				t.Fatal(err)
 			}
@@ -58,6 +61,18 @@ func TestNoRoom(t *testing.T) {
 			}
 		})
 	}
+}
+
+// moveWithoutRoom moves a message to another mailbox, which needs no room but for its UID.
+func (w *worn) moveWithoutRoom(id string, moves bool) error {
+	if err := w.s.copy("MOVE", w.s.uids(id), "Work"); err != nil {
+		return err
+	}
+	if refused := w.s.refused; (len(refused) == 0) != moves || len(refused) > 0 && !strings.Contains(refused[0], "OVERQUOTA") {
+		return fmt.Errorf("MOVE on a full disk: %v", refused)
+	}
+	w.s.refused = nil
+	return w.s.look("INBOX")
 }
 
 // withoutRoom deletes a message and tries to add one.

@@ -16,7 +16,7 @@ type ledger struct {
 	letters    map[string]letter // by id
 	named      map[uidKey]string // the id of every UID that was seen
 	ghosts     map[uidKey]bool   // messages that may be there again
-	somewhere  map[string]bool   // ids that were being moved: at least one mailbox has them
+	somewhere  map[string]bool   // ids that were being moved: a mailbox has them; if true, no other, since a file that is renamed is in one place at every moment
 	renewed    bool              // a mailbox may have a new UIDVALIDITY: its uid list was damaged
 	reassigned bool              // messages may have new UIDs: their records were cut off
 	stuck      bool              // the disk takes nothing, not even removals: what was refused may be there, and no MODSEQ is noted

@@ -111,7 +111,7 @@ func (s *session) script(root string, restart func() error) (err error) {
 		func() error { return s.subscribe("INBOX", true) },
 		lookAt("INBOX"),
 		func() error { return s.copy("COPY", s.uids("a1", "a3", "o1"), "Work") },
-		func() error { return s.copy("MOVE", s.uids("a2", "m3"), "Work/Sub") },
+		func() error { return s.copy("MOVE", s.uids("a2", "m3", "w1"), "Work/Sub") },
 		func() error { return s.copy("COPY", s.uids("m2"), "INBOX") },
 		func() error { return s.expunge(s.uids("m1", "o2")) },
 		func() error { return s.place(root, "INBOX", "new/1700000011.M1P1.other", "") },

@@ -383,7 +383,7 @@ func (s *session) rename(from, to string) error {
 		if name == from || strings.HasPrefix(name, from+"/") {
 			moved = append(moved, name)
 			for _, e := range b.msgs {
-				s.somewhere[e.id] = true
+				s.somewhere[e.id] = false
 			}
 		}
 	}

@@ -23,11 +23,14 @@ type Poller struct {
 	trim      func() // gives memory back to the system
 	trimAfter int    // so many more have been parked
 	trims     sync.WaitGroup
+	rings     sync.WaitGroup // one for each of ringers
 
 	mu      sync.Mutex      // guards what follows, and what the parked Conns say of it
 	parked  map[int32]*Conn // by descriptor
 	sweepAt time.Time       // no deadline of a parked connection is earlier
 	trimmed int             // how many were parked at the last trim, or since
+	rung    []*Conn         // that wait for Ring
+	ringers int             // goroutines that call it
 	closed  bool
 }
 
@@ -77,11 +80,12 @@ func (p *Poller) Close() {
 	p.mu.Unlock()
 	p.file.Close()
 	<-p.done
+	p.rings.Wait()
 	p.trims.Wait()
 }
 
 // Park lets p wait for c, until octets come, the deadline has passed, or one of
-// Wake, Interrupt and Cut is called; then s resumes. No goroutine may use c
+// Wake, Interrupt and Cut is called; then s resumes, or, for Wake, is rung if it is a Ringer. No goroutine may use c
 // until then. False means that c cannot be parked and s does not resume.
 func (p *Poller) Park(c *Conn, deadline time.Time, s Sleeper) bool {
 	if p == nil || c.sys == nil || c.Readable() {
@@ -133,9 +137,13 @@ func (p *Poller) control(op, fd int, ev *unix.EpollEvent) error {
 	return err
 }
 
-// unparkLocked resumes c if it is parked.
+// unparkLocked resumes c if it is parked; while it is being rung, afterwards.
 func (p *Poller) unparkLocked(c *Conn) {
 	if p.parked[c.fd] != c {
+		return
+	}
+	if c.ringing {
+		c.recalled = true
 		return
 	}
 	delete(p.parked, c.fd)

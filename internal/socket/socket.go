@@ -51,6 +51,8 @@ type Conn struct {
 	readErr  error // the failure of raw that ended its octets
 
 	writeFailed bool
+	prompt      bool   // Promptly writes
+	unsent      []byte // what it has kept
 
 	fill func(fd uintptr) bool // fillAhead, made a function once
 
@@ -59,8 +61,12 @@ type Conn struct {
 	cut         atomic.Bool
 
 	poller  atomic.Pointer[Poller] // where it is parked
-	sleeper Sleeper                // guarded by poller.mu while it is parked, like fd and deadline
+	sleeper Sleeper                // guarded by poller.mu while it is parked, like what follows and deadline
 	fd      int32
+
+	ringing  bool // it waits to be rung, or Ring runs
+	again    bool // woken since Ring began
+	recalled bool // it is to resume when Ring has ended
 }
 
 // New takes over raw. A write fails with a timeout when the client takes in
@@ -163,10 +169,14 @@ func (c *Conn) Interrupted() bool { return c.interrupted.Load() }
 // Wake makes the Await that goes on, or else the next one, return ErrWoken.
 // It waits for nothing. For any goroutine.
 func (c *Conn) Wake() {
-	if !c.woken.Swap(true) {
-		_ = c.raw.SetReadDeadline(past)
-		c.unpark()
+	if c.woken.Swap(true) {
+		return
 	}
+	if p := c.poller.Load(); p != nil && p.ring(c) {
+		return
+	}
+	_ = c.raw.SetReadDeadline(past)
+	c.unpark()
 }
 
 // Cut closes the socket at once, so that writes end as well. For any goroutine.
@@ -215,6 +225,21 @@ func (s *stream) Read(p []byte) (int, error) {
 }
 
 func (s *stream) Write(p []byte) (written int, err error) {
+	if s.prompt {
+		(*Conn)(s).writePromptly(p)
+		return len(p), nil
+	}
+	if len(s.unsent) > 0 {
+		first := s.unsent
+		s.unsent = nil
+		if _, err := s.writeAll(first); err != nil {
+			return 0, err
+		}
+	}
+	return s.writeAll(p)
+}
+
+func (s *stream) writeAll(p []byte) (written int, err error) {
 	for len(p) > 0 {
 		if err := s.raw.SetWriteDeadline(time.Now().Add(s.writeTimeout)); err != nil {
 			return written, err
