@@ -188,7 +188,7 @@ func (r *aclRun) set(cmd *cobra.Command, folder, who, what string, create, force
 		if errors.Is(err, account.ErrNoFolder) && !create {
 			err = fmt.Errorf("%w; --create makes it", err)
 		}
-		return explainBad(u, folder, err)
+		return withBadLines(u, folder, err)
 	})
 }
 
@@ -219,11 +219,11 @@ func removeEntry(ctx context.Context, u *account.User, folder string, id account
 	if !there && len(acl.Bad) == 0 {
 		return fmt.Errorf("%s: it says nothing of %s", acl.File, identifierText(id, negative))
 	}
-	return explainBad(u, folder, u.DeleteACL(ctx, folder, id, negative))
+	return withBadLines(u, folder, u.DeleteACL(ctx, folder, id, negative))
 }
 
-// explainBad lists the lines that keep a folder's ACL from being changed.
-func explainBad(u *account.User, folder string, err error) error {
+// withBadLines makes the error of a change that bad lines forbid name them.
+func withBadLines(u *account.User, folder string, err error) error {
 	if !errors.Is(err, account.ErrBadACL) {
 		return err
 	}

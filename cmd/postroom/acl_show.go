@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -160,31 +161,22 @@ func (r *aclRun) everyTree(ctx context.Context, do func(u *account.User) error) 
 	return nil
 }
 
-// print writes what was found; one tells that it is a single folder, which gets a line for each entry.
+// print writes what was found; one tells that it is a single folder, which gets a line for each entry. Bad files are
+// told as errors.
 func (r *aclRun) print(w io.Writer, s shownACLs, one bool) error {
 	if r.json {
-		e := json.NewEncoder(w)
-		e.SetIndent("", "  ")
-		return e.Encode(s)
+		return printJSON(w, s)
 	}
 	var b strings.Builder
 	for _, acl := range s.ACLs {
-		var entries []string
-		for _, e := range acl.Entries {
-			text := strings.TrimSuffix(e.Identifier+" "+e.Rights+" :"+strings.Join(e.Private, ","), " :")
-			entries = append(entries, text)
-		}
-		switch whose := acl.User; {
-		case one && len(acl.Bad) == 0:
+		switch entries := acl.texts(); {
+		case len(acl.Bad) > 0:
+		case one:
 			for _, text := range entries {
 				fmt.Fprintln(&b, text)
 			}
-		case len(acl.Bad) > 0: // told as an error
 		default:
-			if whose == "" {
-				whose = "public"
-			}
-			fmt.Fprintf(&b, "%s: %s: %s\n", whose, acl.Folder, strings.Join(entries, ", "))
+			fmt.Fprintf(&b, "%s: %s: %s\n", cmp.Or(acl.User, "public"), acl.Folder, cmp.Or(strings.Join(entries, ", "), "nothing"))
 		}
 	}
 	for _, share := range s.Shared {
@@ -192,6 +184,24 @@ func (r *aclRun) print(w io.Writer, s shownACLs, one bool) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// texts gives the entries as files have them, but for quotes and the order of letters.
+func (a *shownACL) texts() (out []string) {
+	for _, e := range a.Entries {
+		text := e.Identifier + " " + e.Rights
+		if len(e.Private) > 0 {
+			text += " :" + strings.Join(e.Private, ",")
+		}
+		out = append(out, text)
+	}
+	return out
+}
+
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
 }
 
 // identifierText is what files have, without quotes.
@@ -245,6 +255,15 @@ type shownReason struct {
 	Reason  string `json:"reason"`
 }
 
+// shownRights is what acl explain --json prints.
+type shownRights struct {
+	User    string        `json:"user"`
+	Folder  string        `json:"folder"`
+	File    string        `json:"file"`
+	Rights  string        `json:"rights"`
+	Reasons []shownReason `json:"reasons"`
+}
+
 func (r *aclRun) explain(ctx context.Context, w io.Writer, u *account.User, folder, other string) error {
 	acl, err := u.FolderACL(folder)
 	if err != nil {
@@ -255,21 +274,12 @@ func (r *aclRun) explain(ctx context.Context, w io.Writer, u *account.User, fold
 		return err
 	}
 	if r.json {
-		shown := struct {
-			User    string        `json:"user"`
-			Folder  string        `json:"folder"`
-			File    string        `json:"file"`
-			Rights  string        `json:"rights"`
-			Reasons []shownReason `json:"reasons"`
-		}{other, acl.Folder, acl.File, rights.String(), nil}
+		shown := shownRights{User: other, Folder: acl.Folder, File: acl.File, Rights: rights.String()}
 		for _, x := range reasons {
 			shown.Reasons = append(shown.Reasons, shownReason{x.Right.String(), x.Granted, x.Line, x.Text, x.String()})
 		}
-		e := json.NewEncoder(w)
-		e.SetIndent("", "  ")
-		return e.Encode(shown)
+		return printJSON(w, shown)
 	}
-	var b strings.Builder
 	from := acl.File
 	switch {
 	case !acl.Exists:
@@ -277,6 +287,7 @@ func (r *aclRun) explain(ctx context.Context, w io.Writer, u *account.User, fold
 	case acl.Courier:
 		from += ", its lines counted as those of the dovecot-acl that says the same"
 	}
+	var b strings.Builder
 	fmt.Fprintf(&b, "%s has %q by %s\n", other, rights.String(), from)
 	for _, x := range reasons {
 		fmt.Fprintln(&b, x)
