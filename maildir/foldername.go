@@ -190,8 +190,13 @@ func decodeMUTF7(s string) (string, bool) {
 // decodeDir gives the name of a directory ".a.b" as this tree writes names.
 // What cannot be decoded is shown as it stands.
 func (t *Tree) decodeDir(dirName string, enc encoding) string {
-	parts := strings.Split(dirName[1:], ".")
-	for i, p := range parts {
+	return t.decodeParts(strings.Split(dirName[1:], "."), enc)
+}
+
+// decodeParts gives the name whose parts are written like that.
+func (t *Tree) decodeParts(written []string, enc encoding) string {
+	parts := make([]string, len(written))
+	for i, p := range written {
 		if enc == modifiedUTF7 {
 			if s, ok := decodeMUTF7(p); ok && !strings.ContainsRune(s, rune(t.sep)) {
 				parts[i] = s

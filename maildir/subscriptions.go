@@ -3,6 +3,7 @@ package maildir
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 	"sort"
@@ -48,11 +49,6 @@ func (t *Tree) Subscribe(ctx context.Context, name string, on bool) error {
 		return err
 	}
 	enc := t.encoding()
-	for i, p := range parts {
-		if parts[i], err = encodePart(p, enc); err != nil {
-			return err
-		}
-	}
 	t.subMu.Lock()
 	defer t.subMu.Unlock()
 	lock, err := t.store.lock.lock(ctx, t.top, subscriptionsName, nil)
@@ -69,6 +65,14 @@ func (t *Tree) Subscribe(ctx context.Context, name string, on bool) error {
 	case on == (at >= 0):
 		return wrapSys("sync", t.path, t.top.settle())
 	case on:
+		for i, p := range parts {
+			if v2 && enc == plainUTF8 && strings.Contains(p, ".") {
+				continue // of a name elsewhere, john.doe's mail perhaps: only as a directory's it could not be
+			}
+			if parts[i], err = encodePart(p, enc); err != nil {
+				return fmt.Errorf("%q: %w: %w", name, ErrBadName, err)
+			}
+		}
 		stored = append(stored, parts)
 	default:
 		stored = slices.DeleteFunc(stored, func(s []string) bool { return t.decodeStored(s, enc) == name })
@@ -78,7 +82,7 @@ func (t *Tree) Subscribe(ctx context.Context, name string, on bool) error {
 }
 
 func (t *Tree) decodeStored(parts []string, enc encoding) string {
-	name := t.decodeDir("."+strings.Join(parts, "."), enc)
+	name := t.decodeParts(parts, enc)
 	if strings.EqualFold(name, Inbox) {
 		return Inbox
 	}

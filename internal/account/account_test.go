@@ -415,9 +415,21 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// A subscription to a name with dots in a part lasts, also where folders have their names in plain UTF-8.
 func TestDottedUserSubscription(t *testing.T) {
+	for _, utf8 := range []bool{false, true} {
+		t.Run(map[bool]string{false: "UTF-7", true: "UTF-8"}[utf8], func(t *testing.T) { testDottedUserSubscription(t, utf8) })
+	}
+}
+
+func testDottedUserSubscription(t *testing.T, utf8 bool) {
 	h := newHouse(t)
 	john, bob := h.open("john.doe@example.org"), h.open("bob")
+	if utf8 {
+		if err := os.MkdirAll(filepath.Join(h.root, "bob", "Maildir", ".Entwürfe", "cur"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
 	h.create(john, "Work")
 	h.write("john.doe@example.org", ".Work", "user=bob lr\n")
 	const work = "Other Users/john.doe@example.org/Work"
