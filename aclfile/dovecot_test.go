@@ -274,7 +274,7 @@ func (d *dovecot) ask(t *testing.T, commands []string) [][]string {
 		for {
 			l, err := d.out.ReadString('\n')
 			if err != nil {
-				t.Fatalf("from Dovecot: %v after %q", err, l)
+				t.Fatalf("from Dovecot, asked %q: %v after %q", commands[n], err, l)
 			}
 			tag, rest, _ := strings.Cut(strings.TrimRight(l, "\r\n"), " ")
 			answers[n] = append(answers[n], rest)
