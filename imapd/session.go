@@ -84,7 +84,7 @@ func (c *conn) report(expunge bool) error {
 		return c.byeGone()
 	}
 	cur := sel.mbox.Current()
-	if cur == sel.told {
+	if cur == sel.told && c.arriving(cur) == sel.early {
 		return nil
 	}
 	n := sel.news(cur)
@@ -105,7 +105,7 @@ func (c *conn) report(expunge bool) error {
 func (c *conn) tell(cur *account.Snapshot, n news) {
 	sel := c.sel
 	if c.idling != nil && c.idling.news != nil {
-		sel.addRecent(c.idling.news.Claimed())
+		sel.addRecent(c.idling.news.Claimed(cur))
 	}
 	c.tellExpunged(n)
 	arriving := c.arriving(cur)

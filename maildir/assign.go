@@ -27,6 +27,7 @@ func (f *Folder) assignLocked(ctx context.Context, locked bool) error {
 		return nil
 	}
 	err := f.assignWritableLocked(ctx, locked)
+	f.arriving = 0 // they are counted in the state now, and who got no UID is not announced any more
 	if err != nil && !locked {
 		f.fail("giving UIDs to new messages", err)
 		f.retryAt = f.store.opt.Clock().Add(assignRetry)
@@ -83,7 +84,6 @@ func (f *Folder) assignWritableLocked(ctx context.Context, locked bool) error {
 	for _, r := range recs {
 		letters |= f.addKnown(r)
 	}
-	f.arriving = 0 // they are counted in the state now
 	f.nameLettersLocked(letters)
 	if !locked {
 		f.sayArrived(recs)

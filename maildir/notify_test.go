@@ -90,6 +90,56 @@ func TestWhoIsTold(t *testing.T) {
 	}
 }
 
+// underMu gives an open INBOX whose mutex the test holds, and of which one message in new/ is known that has no UID yet.
+func underMu(t *testing.T) *Folder {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "Maildir")
+	f := open(t, testTree(t, testStore(t, Options{}), dir), Inbox)
+	t.Cleanup(f.Close)
+	f.mu.Lock()
+	t.Cleanup(f.mu.Unlock)
+	f.startWatchingLocked()
+	must(t, f.settleLocked(t.Context()))
+	put(t, dir+"/new/1001.b", "x\n")
+	must(t, f.barrier(t.Context()))
+	f.drainLocked()
+	return f
+}
+
+// TestClaimedBeforeTold: who asks what was claimed for him before the message is in a snapshot, because he was woken when it
+// was announced, is told of it when it is.
+func TestClaimedBeforeTold(t *testing.T) {
+	f := underMu(t)
+	told := 0
+	sub := f.Subscribe(Interest{Early: true, Claims: true, Tell: func() { told++ }})
+	defer sub.Cancel()
+	must(t, f.assignLocked(t.Context(), false))
+	if uids := sub.Claimed(f.Snapshot()); told != 1 || len(uids) != 0 {
+		t.Errorf("told %d times, claimed %d, while there is a message without a UID; want 1, none", told, uids)
+	}
+	f.tellLocked(false)
+	if uids := sub.Claimed(f.Snapshot()); told != 2 || len(uids) != 1 {
+		t.Errorf("told %d times, claimed %d, now that it has one; want 2, one", told, uids)
+	}
+	if uids := sub.Claimed(f.Snapshot()); len(uids) != 0 {
+		t.Errorf("claimed %d once more", uids)
+	}
+}
+
+// TestAnnouncedInVain: what is announced and gets no UID is not announced any more.
+func TestAnnouncedInVain(t *testing.T) {
+	f := underMu(t)
+	defer f.Subscribe(Interest{Early: true, Tell: func() {}}).Cancel()
+	must(t, f.home.remove(uidlistName))
+	must(t, f.home.mkdir(uidlistName))
+	if err := f.assignLocked(t.Context(), false); err == nil || f.Snapshot().Arriving() != 1 {
+		t.Fatalf("%v; %d are announced", err, f.Snapshot().Arriving())
+	}
+	if f.tellLocked(false); f.Snapshot().Arriving() != 0 {
+		t.Error("it is still announced")
+	}
+}
+
 // tokens is the interest of somebody who waits for a channel; a token that it still has will do.
 func tokens(ch chan struct{}) Interest {
 	return Interest{Tell: func() {

@@ -192,7 +192,6 @@ func (f *Folder) settleLocked(ctx context.Context) error {
 			continue
 		}
 		err := f.assignLocked(ctx, false)
-		f.arriving = 0 // who got no UID is not announced any more
 		if f.untold.any || f.Snapshot().arriving > 0 {
 			f.tellLocked(false)
 		}

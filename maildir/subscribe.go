@@ -1,6 +1,9 @@
 package maildir
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // Interest says what a Subscriber wants to hear of.
 type Interest struct {
@@ -17,7 +20,7 @@ type Interest struct {
 type Subscriber struct {
 	folder  *Folder
 	in      Interest
-	claimed []uint32 // guarded by folder.subMu
+	claimed []uint32 // guarded by folder.subMu; ascending
 }
 
 // Subscribe calls in.Tell after each new snapshot that has something to tell, from now on.
@@ -29,24 +32,25 @@ func (f *Folder) Subscribe(in Interest) *Subscriber {
 	return s
 }
 
-// Claimed gives the UIDs that the folder has claimed for s since it was asked last: s is the one to
-// show them as \Recent. They are in the snapshot that Tell was called for, or will be in the next.
-func (s *Subscriber) Claimed() []uint32 {
+// Claimed gives the UIDs that the folder has claimed for s since it was asked last, as far as snap goes: s is the one to
+// show them as \Recent. Of those that come after it Tell is yet to be called, when they are in a snapshot.
+func (s *Subscriber) Claimed(snap *Snapshot) []uint32 {
 	s.folder.subMu.Lock()
 	defer s.folder.subMu.Unlock()
-	uids := s.claimed
-	s.claimed = nil
+	n, _ := slices.BinarySearch(s.claimed, snap.uidNext)
+	uids := s.claimed[:n:n]
+	s.claimed = s.claimed[n:]
 	return uids
 }
 
-// Cancel ends the subscription, and gives what Claimed would. A call of Tell that has begun may still go on when it
+// Cancel ends the subscription, and gives what Claimed did not yet. A call of Tell that has begun may still go on when it
 // returns.
 func (s *Subscriber) Cancel() []uint32 {
 	f := s.folder
 	f.subMu.Lock()
+	defer f.subMu.Unlock()
 	delete(f.subs, s)
-	f.subMu.Unlock()
-	return s.Claimed()
+	return s.claimed
 }
 
 // notify tells those whom the step from one snapshot to the next concerns: a thousand sessions must not

@@ -167,11 +167,11 @@ type Subscriber struct {
 	stops  []func()
 }
 
-// Claimed gives the UIDs that were claimed for the session since it was asked last: it is the one to show
-// them as \Recent.
-func (s *Subscriber) Claimed() []uint32 { return s.folder.Claimed() }
+// Claimed gives the UIDs that were claimed for the session since it was asked last, as far as snap goes: it is the one to
+// show them as \Recent.
+func (s *Subscriber) Claimed(snap *Snapshot) []uint32 { return s.folder.Claimed(snap) }
 
-// Cancel ends the waking, and gives what Claimed would. A call of tell that has begun may outlast it.
+// Cancel ends the waking, and gives what Claimed did not yet. A call of tell that has begun may outlast it.
 func (s *Subscriber) Cancel() []uint32 {
 	for _, stop := range s.stops {
 		stop()
