@@ -2,6 +2,10 @@
 // there are, under which names, and what may be done to them. It is the only
 // door to the store: every protocol asks it, and no protocol imports
 // postroom/maildir, so a right is checked here and nowhere else.
+//
+// namespace.go turns a name into a place, in the user's own tree, another's or the public one. rights.go evaluates
+// the ACL file of a place, as it stands at that moment, and makes an answer of a right that is missing. grants.go only
+// knows where to look for what others share; LIST evaluates what it finds there. seen.go keeps each reader's \Seen apart.
 package account
 
 import (
