@@ -472,10 +472,10 @@ var aclOwners = []aclPoint{
 		alice := w.shared("lr").as("alice")
 		w.write(hers, "user=bob lr", "user=carol lrq")
 		w.as("bob").expect("MYRIGHTS "+theirs, noMailboxThere)
-		alice.expect("GETACL Shared", "* NO [CORRUPTION] The ACL file has a line that cannot be understood: it gives nobody rights until it is mended",
+		alice.expect("GETACL Shared", "* NO [CORRUPTION] The ACL file cannot be understood: it gives nobody rights until it is mended",
 			aliceHasAll, "OK GETACL completed")
 		for _, command := range []string{"SETACL Shared bob l", "DELETEACL Shared bob"} {
-			alice.expect(command, "NO [CORRUPTION] The mailbox's ACL file has a line that cannot be understood, and must be mended before it can be changed")
+			alice.expect(command, "NO [CORRUPTION] The mailbox's ACL file cannot be understood, and must be mended before it can be changed")
 		}
 		alice.expect("MYRIGHTS Shared", "* MYRIGHTS Shared lrswipkxteacd", "OK MYRIGHTS completed")
 		w.write(hers, "user=bob lr")

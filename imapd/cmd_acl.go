@@ -60,7 +60,7 @@ func (c *conn) getACL(name string) error {
 		return err
 	}
 	if acl.Err != nil {
-		c.untagged("NO", "CORRUPTION", "The ACL file has a line that cannot be understood: it gives nobody rights until it is mended")
+		c.untagged("NO", "CORRUPTION", "The ACL file cannot be understood: it gives nobody rights until it is mended")
 	}
 	e := c.enc.Raw("* ACL ").Mailbox(name)
 	for _, entry := range acl.Entries {

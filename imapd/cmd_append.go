@@ -3,7 +3,6 @@ package imapd
 import (
 	"io"
 	"strconv"
-	"strings"
 	"time"
 
 	"postroom/imapd/wire"
@@ -57,7 +56,7 @@ func (cmd *appendCommand) run(c *conn) error {
 		return tryCreate(err)
 	}
 	c.count.appended += len(cmd.parts)
-	if c.sel != nil && c.sel.name == cmd.name && !c.sel.mbox.Gone() {
+	if c.hasSelected(cmd.name) && !c.sel.mbox.Gone() {
 		c.sel.arrived(uids)
 		if _, err := c.sel.mbox.Sync(c.ctx); err != nil { // so that EXISTS precedes the OK
 			c.log.Debug("imap sync after append failed", "error", err)
@@ -142,9 +141,4 @@ func (c *conn) asAnswer(command string, err error) error {
 		return a
 	}
 	return c.answerFor(command, err)
-}
-
-// sameMailbox compares names as mailboxes do: INBOX has no case.
-func sameMailbox(a, b string) bool {
-	return a == b || strings.EqualFold(a, "INBOX") && strings.EqualFold(b, "INBOX")
 }

@@ -56,7 +56,7 @@ func (cmd *copyCommand) run(c *conn) error {
 		c.untagged("OK", code, "Moved")
 		code = ""
 	}
-	if sameMailbox(c.sel.name, cmd.name) {
+	if c.hasSelected(cmd.name) {
 		c.sel.arrived(done.To)
 		if _, err := c.sel.mbox.Sync(c.ctx); err != nil {
 			c.log.Debug("imap sync after copy failed", "error", err)

@@ -234,7 +234,7 @@ func (c *conn) tellName(response string, attrs []string, sep byte, name string) 
 }
 
 // tellStatus is the STATUS response of RFC 5819: none where there is nothing
-// to select, and a mailbox that fails does not fail the list.
+// to select or no right to read, and a mailbox that fails does not fail the list.
 func (cmd *listCommand) tellStatus(c *conn, e *account.Entry) error {
 	if cmd.status == nil || e.NonExistent {
 		return nil
@@ -243,7 +243,7 @@ func (cmd *listCommand) tellStatus(c *conn, e *account.Entry) error {
 		if c.ctx.Err() != nil {
 			return err
 		}
-		if !errors.Is(err, account.ErrNoFolder) {
+		if !errors.Is(err, account.ErrNoFolder) && !errors.Is(err, account.ErrNoRight) {
 			c.log.Warn("imap status in list failed", "mailbox", e.Name, "error", err)
 		}
 	}

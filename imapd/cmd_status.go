@@ -67,7 +67,7 @@ func (c *conn) tellStatus(name string, items []string) error {
 	if err != nil {
 		return err
 	}
-	if c.sel != nil && !c.sel.readOnly && sameMailbox(c.sel.name, name) {
+	if c.hasSelected(name) && !c.sel.readOnly {
 		s.Recent += c.sel.recents(c.sel.told) // which the store has in cur/
 	}
 	e := c.enc.Raw("* STATUS ").Mailbox(name).Raw(" (")

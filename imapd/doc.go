@@ -16,6 +16,10 @@
 // command or during IDLE; where the protocol forbids EXPUNGE the session stays
 // with its snapshot if that difference holds one. There is no queue.
 //
+// Who may do what is package account's to know. Before each command on the selected
+// mailbox, before what is told of it otherwise, and while a FETCH waits for its client,
+// the rights are looked at anew (rights.go); the commands of RFC 4314 are in cmd_acl.go.
+//
 // A session is served by one goroutine at a time. While it waits for its client
 // it holds no buffer, after a second, and in IDLE at once, not even a goroutine
 // (socket.Poller); in IDLE a new snapshot rings it, or, if there is more to do than to

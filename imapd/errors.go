@@ -23,7 +23,7 @@ var kinds = []struct {
 	{account.ErrReadOnly, "NOPERM", "Permission denied"},
 	{account.ErrNoRight, "NOPERM", "Permission denied"},
 	{account.ErrPolicy, "NOPERM", "Only an administrator may give rights to everybody"},
-	{account.ErrBadACL, "CORRUPTION", "The mailbox's ACL file has a line that cannot be understood, and must be mended before it can be changed"},
+	{account.ErrBadACL, "CORRUPTION", "The mailbox's ACL file cannot be understood, and must be mended before it can be changed"},
 	{account.ErrBusy, "INUSE", "Mailbox is in use by another program, try again later"},
 	{account.ErrGone, "NONEXISTENT", "Mailbox was deleted or renamed"},
 	{account.ErrExpunged, "EXPUNGEISSUED", "Some of the messages no longer exist"},

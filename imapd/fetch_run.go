@@ -36,7 +36,7 @@ func (cmd *fetchCommand) run(c *conn) error {
 		}
 		c.tellVanishedEarlier(*cmd.changedSince, known, 0)
 	}
-	f := &fetching{cmd: cmd, c: c, cur: sel.mbox.Current(), rd: sel.mbox.Read(c.ctx)}
+	f := &fetching{cmd: cmd, c: c, cur: sel.mbox.Current(), rd: sel.mbox.Read(c.ctx), wrote: c.enc.Total()}
 	defer f.rd.Close()
 	if cmd.tellFlags && f.cur != sel.told {
 		c.tellKeywords(f.cur)
@@ -76,6 +76,7 @@ type fetching struct {
 	c      *conn
 	cur    *account.Snapshot // newest, for flags; numbers are those of told
 	failed error             // what stopped some message, told at the end
+	wrote  int64             // octets that had been written at the last look at the rights
 
 	rd *account.Reading
 
@@ -126,6 +127,9 @@ func (f *fetching) one(i int, flags bool) error {
 	if err := c.ctx.Err(); err != nil {
 		return err
 	}
+	if err := f.permitted(); err != nil {
+		return err
+	}
 	if err := f.open(i); err != nil {
 		// A text of ErrExpunged is no fault; the rest of the set is told.
 		if !errors.Is(err, account.ErrExpunged) && !errors.Is(err, message.ErrUnknownCTE) {
@@ -154,6 +158,19 @@ func (f *fetching) one(i int, flags bool) error {
 		sel.learned(s, j)
 	}
 	return c.enc.Err()
+}
+
+// permitted looks whether the mailbox may still be read, once after each write: there it is that a FETCH waits for its
+// client, who takes the time that he likes.
+func (f *fetching) permitted() error {
+	c := f.c
+	if now := c.enc.Total(); now != f.wrote {
+		f.wrote = now
+		if _, err := c.sel.mbox.Refresh(); err != nil {
+			return c.refreshRights()
+		}
+	}
+	return nil
 }
 
 // newFlags tells the flags that this FETCH changed.

@@ -299,6 +299,11 @@ next:
 	return true
 }
 
+// hasSelected tells whether a name is that of the selected mailbox.
+func (c *conn) hasSelected(name string) bool {
+	return c.sel != nil && c.user.Canonical(name) == c.sel.name
+}
+
 // leave closes the selected mailbox, if there is one.
 func (c *conn) leave() {
 	c.leaveIdle()

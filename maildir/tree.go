@@ -153,9 +153,13 @@ func (t *Tree) NamesOf(dirs []string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	wanted := make(map[string]bool, len(dirs))
+	for _, d := range dirs {
+		wanted[d] = true
+	}
 	var out []string
 	for name, d := range names {
-		if slices.Contains(dirs, d) {
+		if wanted[d] {
 			out = append(out, name)
 		}
 	}

@@ -2,6 +2,10 @@
 // there are, under which names, and what may be done to them. It is the only
 // door to the store: every protocol asks it, and no protocol imports
 // postroom/maildir, so a right is checked here and nowhere else.
+//
+// namespace.go turns a name into a place, in the user's own tree, another's or the public one. rights.go evaluates
+// the ACL file of a place, as it stands at that moment, and makes an answer of a right that is missing. grants.go only
+// knows where to look for what others share; LIST evaluates what it finds there. seen.go keeps each reader's \Seen apart.
 package account
 
 import (
@@ -226,8 +230,20 @@ func (u *User) Separator() byte { return u.sep }
 // Close ends the login's use of the account.
 func (u *User) Close() { u.tree.Close() }
 
-// canonical gives INBOX its capitals.
-func (u *User) canonical(name string) string {
+// Canonical gives the name that a mailbox has in lists, for one that a client may write otherwise: INBOX, also
+// another user's, in capitals.
+func (u *User) Canonical(name string) string {
+	prefix := u.service.prefix(others)
+	if rest, ok := strings.CutPrefix(name, prefix); ok && prefix != "" {
+		if _, box, _ := strings.Cut(rest, string(u.sep)); strings.EqualFold(box, maildir.Inbox) {
+			return strings.TrimSuffix(name, box) + maildir.Inbox
+		}
+	}
+	return canonicalInbox(name)
+}
+
+// canonicalInbox gives INBOX, as a name in a tree, its capitals.
+func canonicalInbox(name string) string {
 	if strings.EqualFold(name, maildir.Inbox) {
 		return maildir.Inbox
 	}
@@ -252,7 +268,12 @@ func (u *User) Subscribe(ctx context.Context, name string) error {
 
 // Unsubscribe removes a name; it need neither exist nor be subscribed to.
 func (u *User) Unsubscribe(ctx context.Context, name string) error {
-	return u.tree.Subscribe(ctx, u.canonical(name), false)
+	if listed := u.Canonical(name); listed != name {
+		if err := u.tree.Subscribe(ctx, listed, false); err != nil {
+			return err
+		}
+	}
+	return u.tree.Subscribe(ctx, name, false) // other programs may have written it so
 }
 
 // Status is what STATUS tells of a mailbox.

@@ -47,7 +47,8 @@ func ParseModRights(s string) (ACLMode, Rights, error) { return aclfile.ParseMod
 // ErrPolicy: the configuration does not let users give rights to everybody.
 var ErrPolicy = errors.New("rights for everybody are the administrator's to give")
 
-// ErrBadACL: the ACL file has lines that nobody can understand, and must be mended by hand before it is changed.
+// ErrBadACL: the ACL file cannot be read, or has lines that nobody can understand, and must be mended by hand before it is
+// changed.
 var ErrBadACL = errors.New("the ACL file is damaged")
 
 // parseACL makes an ACL of what was read of the file of a folder in p's tree. err is why it could not be read. A bad
@@ -229,6 +230,9 @@ func (u *User) editACL(ctx context.Context, name string, change func(p *place, a
 		}
 		return acl.Format(), nil
 	})
+	if errors.Is(err, ErrDamaged) { // it cannot even be read
+		err = fmt.Errorf("%q: %w: %w", p.full, ErrBadACL, err)
+	}
 	if err != nil {
 		return err
 	}

@@ -61,10 +61,11 @@ func (u *User) Mailboxes(ctx context.Context) ([]Entry, error) {
 		return nil, err
 	}
 	entries := withParents(append(own, shared...), string(u.sep))
+	parents := parentsIn(entries, string(u.sep))
 	for i := range entries {
 		e := &entries[i]
 		_, e.Subscribed = slices.BinarySearch(subscribed, e.Name)
-		e.HasChildren = i+1 < len(entries) && hasChild(entries, i, string(u.sep))
+		e.HasChildren = parents[e.Name]
 	}
 	uses, err := u.tree.SpecialUses()
 	if err != nil {
@@ -186,14 +187,15 @@ func withParents(list []Entry, sep string) []Entry {
 	return entries
 }
 
-// hasChild looks behind entry i: children follow their parent in the order, but
-// INBOX comes before everything.
-func hasChild(entries []Entry, i int, sep string) bool {
-	prefix := entries[i].Name + sep
-	if entries[i].Name != maildir.Inbox {
-		return strings.HasPrefix(entries[i+1].Name, prefix)
+// parentsIn gives the names of all that have a child among the entries.
+func parentsIn(entries []Entry, sep string) map[string]bool {
+	parents := make(map[string]bool)
+	for i := range entries {
+		if at := strings.LastIndex(entries[i].Name, sep); at >= 0 {
+			parents[entries[i].Name[:at]] = true
+		}
 	}
-	return slices.ContainsFunc(entries, func(e Entry) bool { return strings.HasPrefix(e.Name, prefix) })
+	return parents
 }
 
 // markSpecialUses gives each attribute to the mailbox that was created for it;

@@ -67,12 +67,13 @@ func (u *User) needParent(p *place) (acl []byte, err error) {
 	return file.Inherit(), nil
 }
 
-// hideExisting makes ErrExists, of a mailbox that the user may not look up, tell as little as can be.
+// hideExisting makes ErrExists, of a mailbox that the user may not look up, tell as little as can be. If nothing is at
+// p itself it is of one below, to which RENAME would have given the name of another.
 func (u *User) hideExisting(p *place, err error) error {
-	if !errors.Is(err, ErrExists) {
+	if !errors.Is(err, ErrExists) || p.space == personal {
 		return err
 	}
-	if have, rerr := u.rightsAt(p); rerr == nil && !have.Has(Lookup) {
+	if have, rerr := u.rightsAt(p); rerr != nil || !have.Has(Lookup) {
 		return fmt.Errorf("%q: %w", p.full, ErrNoRight)
 	}
 	return err

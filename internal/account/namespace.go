@@ -75,7 +75,7 @@ func (s *Service) prefix(sp space) string {
 // A folder of the user's own whose name begins like another namespace's stays what it is; it
 // hides what that namespace would have under the name.
 func (u *User) at(name string) (place, error) {
-	p := place{space: personal, tree: u.tree, owner: u.name, full: u.canonical(name)}
+	p := place{space: personal, tree: u.tree, owner: u.name, full: canonicalInbox(name)}
 	p.name = p.full
 	for _, sp := range []space{others, public} {
 		prefix := u.service.prefix(sp)
@@ -83,7 +83,7 @@ func (u *User) at(name string) (place, error) {
 			continue
 		}
 		rest := strings.TrimPrefix(name+string(u.sep), prefix)
-		return u.abroad(place{space: sp, full: name}, strings.TrimSuffix(rest, string(u.sep)))
+		return u.abroad(place{space: sp, full: u.Canonical(name)}, strings.TrimSuffix(rest, string(u.sep)))
 	}
 	return p, nil
 }
@@ -94,7 +94,7 @@ func (u *User) abroad(p place, rest string) (place, error) {
 	root := u.service.cfg.Public
 	if p.space == others {
 		owner, name, _ := strings.Cut(rest, string(u.sep))
-		p.owner, p.name = u.service.userIn(owner), u.canonical(name)
+		p.owner, p.name = u.service.userIn(owner), canonicalInbox(name)
 		if p.owner == u.name || !u.service.hasUser(p.owner) {
 			return p, nil // one's own mail has no second name
 		}
