@@ -128,7 +128,8 @@ func lack(t *testing.T, why string) {
 }
 
 // present tells whether a program is there: "npm:NAME" is a package in the
-// folder that POSTROOM_NPM names, "dovecot" also wants root.
+// folder that POSTROOM_NPM names, "dovecot" also wants root, "roundcube" is
+// Debian's, with the plugins.
 func present(program string) bool {
 	if name, ok := strings.CutPrefix(program, "npm:"); ok {
 		if _, err := exec.LookPath("node"); err != nil {
@@ -136,6 +137,10 @@ func present(program string) bool {
 		}
 		_, err := os.Stat(filepath.Join(os.Getenv("POSTROOM_NPM"), "node_modules", name, "package.json"))
 		return os.Getenv("POSTROOM_NPM") != "" && err == nil
+	}
+	if program == "roundcube" {
+		_, err := os.Stat(filepath.Join(roundcubePath, "plugins", "acl", "acl.php"))
+		return err == nil
 	}
 	if program == "dovecot" {
 		if os.Geteuid() != 0 {
