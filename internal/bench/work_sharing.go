@@ -10,8 +10,8 @@ import (
 )
 
 // The site with many users: each has INBOX and nine folders more, and bench may read
-// one folder of each 500th of them. Another user shares as many with bench's colleague,
-// which are not to be looked at for bench.
+// one folder of each 500th of them. As many are shared with a colleague, so that there are
+// ACL files that do not concern bench.
 const (
 	sharingUsers   = 10_000
 	sharingFolders = 10 // of each user
