@@ -28,7 +28,7 @@ func families(o options) []family {
 	for _, tls := range []bool{false, true} {
 		out = append(out, idleFamily(tls))
 	}
-	return out
+	return append(out, sharingFamily())
 }
 
 func listWorks(o options) {
