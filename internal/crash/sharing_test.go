@@ -181,6 +181,9 @@ func (s *session) idle(during func() error) error {
 	if err := s.connect(); err != nil {
 		return err
 	}
+	if s.selected == "" {
+		return during() // SELECT was refused
+	}
 	var a answer
 	var err error
 	if s.wait(func() { err = s.c.beginIdle() }); err != nil {
