@@ -2,6 +2,7 @@ package crash
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -78,7 +79,7 @@ func (s *session) hangUp() {
 // do sends a command and tells whether it was answered OK.
 func (s *session) do(command string) (a answer, ok bool, err error) {
 	if err := s.connect(); err != nil {
-		return a, false, err
+		return a, false, s.noted(err)
 	}
 	s.wait(func() { a, err = s.c.do(command) })
 	if err == nil && a.status == "NO" && s.again {
@@ -102,7 +103,7 @@ func (s *session) sees(b *box, validity, uid uint32, id string) {
 // look selects a mailbox, reads all of it and compares.
 func (s *session) look(name string) error {
 	if err := s.connect(); err != nil {
-		return err
+		return s.noted(err)
 	}
 	s.selected = ""
 	var st state
@@ -111,20 +112,21 @@ func (s *session) look(name string) error {
 	for uid, m := range st.msgs {
 		s.sees(s.boxes[name], st.validity, uid, idOf(m.body))
 	}
-	if isRefusal(err) {
-		s.refused = append(s.refused, err.Error())
-		return nil
-	}
 	if err != nil {
-		return err
+		return s.noted(err)
 	}
 	s.selected = name
 	s.strange = append(s.strange, s.compare(name, st)...)
 	return nil
 }
 
-func isRefusal(err error) bool {
-	return err != nil && strings.Contains(err.Error(), errRefused.Error())
+// noted is err, unless it is a refusal, which is noted and is no error. LOGIN is refused where the user's tree cannot be made.
+func (s *session) noted(err error) error {
+	if errors.Is(err, errRefused) {
+		s.refused = append(s.refused, err.Error())
+		return nil
+	}
+	return err
 }
 
 // uids gives the UIDs of the messages with these ids that certainly are in the selected mailbox.
