@@ -16,28 +16,56 @@ import (
 	"testing"
 )
 
-// trial is one run of the script against the traced binary.
+// story is a script with the tree that it begins with.
+type story struct {
+	name   string
+	seed   func(s *session, root string) error
+	script func(s *session, root string, restart func() error) error
+	calls  func() ([]call, error) // that it makes when nothing is wrong
+}
+
+var (
+	alone     = newStory("alone", (*session).seed, (*session).alone)
+	inCompany = newStory("in company", (*session).seedInCompany, (*session).inCompany)
+)
+
+func newStory(name string, seed func(*session, string) error, script func(*session, string, func() error) error) *story {
+	st := &story{name: name, seed: seed, script: script}
+	st.calls = sync.OnceValues(func() ([]call, error) { return undisturbed(st) })
+	return st
+}
+
+// eachStory runs a test with each story.
+func eachStory(t *testing.T, test func(t *testing.T, st *story)) {
+	for _, st := range []*story{alone, inCompany} {
+		t.Run(st.name, func(t *testing.T) { test(t, st) })
+	}
+}
+
+// trial is one run of a story against the traced binary.
 type trial struct {
 	*site
+	story  *story
 	s      *session
 	tracer *tracer
 	now    *traced
 }
 
 // newTrial seeds a site in dir.
-func newTrial(dir string, j judge) (*trial, error) {
-	st, err := newSite(dir)
+func newTrial(dir string, st *story, j judge) (*trial, error) {
+	at, err := newSite(dir)
 	if err != nil {
 		return nil, err
 	}
-	s := &session{ledger: newLedger(), user: user, imap: st.addr(0), pop3: st.addr(1)}
+	s := newSession(newLedger(user))
+	s.imap, s.pop3 = at.addr(0), at.addr(1)
 	if s.wire, err = os.Create(filepath.Join(dir, "wire")); err != nil {
 		return nil, err
 	}
-	if err := s.seed(st.tree); err != nil {
+	if err := st.seed(s, at.tree); err != nil {
 		return nil, err
 	}
-	return &trial{site: st, s: s, tracer: &tracer{root: st.tree, judge: j}}, nil
+	return &trial{site: at, story: st, s: s, tracer: &tracer{root: at.mail, judge: j}}, nil
 }
 
 // start starts the server and waits until it answers or was killed.
@@ -105,7 +133,7 @@ func (c *trial) run() error {
 	defer c.s.hangUp()
 	err := c.start()
 	if err == nil {
-		err = c.s.script(c.tree, c.restart)
+		err = c.story.script(c.s, c.tree, c.restart)
 	}
 	if c.killed() {
 		err = nil
@@ -172,7 +200,7 @@ func takesRoom(c call) bool { return needsRoom[c.name] }
 
 // needsTrace skips where processes cannot be traced.
 var needsTrace = sync.OnceValue(func() error {
-	c, err := newTrialIn(fates(func(call) (fate, syscall.Errno) { return letGo, 0 }))
+	c, err := newTrialIn(alone, fates(func(call) (fate, syscall.Errno) { return letGo, 0 }))
 	if err != nil {
 		return err
 	}
@@ -195,9 +223,9 @@ func (f fates) before(c call) (fate, syscall.Errno) { return f(c) }
 func (fates) after(call)                            {}
 func (fates) wantAfter() bool                       { return false }
 
-// scriptCalls are the calls that the script makes when nothing is wrong, which must go well.
-var scriptCalls = sync.OnceValues(func() (calls []call, err error) {
-	c, err := newTrialIn(fates(func(c call) (fate, syscall.Errno) {
+// undisturbed gives the calls that a story makes when nothing is wrong, which must go well.
+func undisturbed(st *story) (calls []call, err error) {
+	c, err := newTrialIn(st, fates(func(c call) (fate, syscall.Errno) {
 		calls = append(calls, c)
 		return letGo, 0
 	}))
@@ -216,13 +244,13 @@ var scriptCalls = sync.OnceValues(func() (calls []call, err error) {
 		return nil, fmt.Errorf("without a fault: %v", wrong)
 	}
 	return calls, nil
-})
+}
 
 // stepsOver gives the step over the calls that some picks.
-func stepsOver(t *testing.T, some func(call) bool) int {
+func stepsOver(t *testing.T, st *story, some func(call) bool) int {
 	t.Helper()
 	mustTrace(t)
-	calls, err := scriptCalls()
+	calls, err := st.calls()
 	if err != nil {
 		t.Fatal(err)
 	}

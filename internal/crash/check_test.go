@@ -7,9 +7,19 @@ import (
 	"strings"
 )
 
-// check has a client compare everything a server tells of a user's mail with the ledger.
-func (l *ledger) check(addr, user string) []string {
-	c, err := login(addr, user)
+// check has a client compare everything a server tells of a user's mail with the ledger, and another that of his guest.
+func (l *ledger) check(addr string) []string {
+	wrong := l.checkMail(addr)
+	if l.guest != nil {
+		for _, w := range l.guest.checkMail(addr) {
+			wrong = append(wrong, "to "+l.guest.user+": "+w)
+		}
+	}
+	return wrong
+}
+
+func (l *ledger) checkMail(addr string) []string {
+	c, err := login(addr, l.user)
 	if err != nil {
 		return []string{"log in: " + err.Error()}
 	}
@@ -21,7 +31,7 @@ func (l *ledger) check(addr, user string) []string {
 	wrong := l.checkNames(names, subs)
 	found := map[string]int{}
 	for _, name := range names {
-		if l.boxes[name] == nil {
+		if b := l.boxes[name]; b == nil || b.away {
 			continue // said already
 		}
 		s, err := c.look(name, l.boxes[name])
@@ -30,6 +40,9 @@ func (l *ledger) check(addr, user string) []string {
 			continue
 		}
 		wrong = append(wrong, l.compare(name, s)...)
+		if l.guest != nil {
+			wrong = append(wrong, l.checkACL(c, name)...)
+		}
 		for _, m := range s.msgs {
 			found[idOf(m.body)]++
 		}
@@ -46,12 +59,12 @@ func (l *ledger) checkNames(names, subs []string) (wrong []string) {
 	for name, b := range l.boxes {
 		if there := slices.Contains(names, name); b.sure && !there {
 			wrong = append(wrong, name+" is lost")
-		} else if !there {
+		} else if !there && !b.away {
 			delete(l.boxes, name)
 		}
 	}
 	for _, name := range names {
-		if l.boxes[name] == nil {
+		if b := l.boxes[name]; b == nil || b.away {
 			wrong = append(wrong, name+" should not be there")
 		}
 	}
@@ -97,7 +110,7 @@ func (c *client) list() (names, subs []string, err error) {
 
 // look selects a mailbox as a client that has a cache of it would, and then reads all of it anew.
 func (c *client) look(name string, b *box) (s state, err error) {
-	command := "SELECT " + name
+	command := "SELECT " + quoted(name)
 	if b.view != nil {
 		command += fmt.Sprintf(" (QRESYNC (%d %d))", b.validity, b.viewSeq)
 	}

@@ -51,11 +51,14 @@ func login(addr, user string) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := c.ok("LOGIN " + user + " secret"); err != nil {
+	if _, err = c.ok("LOGIN " + user + " secret"); err == nil {
+		_, err = c.ok("ENABLE QRESYNC")
+	}
+	if err != nil {
+		c.close()
 		return nil, err
 	}
-	_, err = c.ok("ENABLE QRESYNC")
-	return c, err
+	return c, nil
 }
 
 func (c *client) close() { c.conn.Close() }

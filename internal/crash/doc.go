@@ -6,7 +6,9 @@
 // A client works through a script over real sockets (script_test.go) and
 // keeps a ledger of what it was told (ledger_test.go): what must be there, what
 // may be there because a command was under way or was refused, and which
-// content each UID ever named. Only a tagged OK makes a thing certain.
+// content each UID ever named. Only a tagged OK makes a thing certain. There are two
+// scripts: of a client who has his mail for himself, and of two users
+// who share a mailbox, with its ACL and what each has seen of it (sharing_test.go).
 //
 // The server is the real binary, started under a supervisor of our own
 // (trace_test.go) that sees every system call of any of its threads that

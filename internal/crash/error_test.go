@@ -12,13 +12,15 @@ import (
 
 // TestError lets each call that writes fail once: what is then answered is true, what was refused never
 // appears, and the server goes on. A write may also do only half of its work.
-func TestError(t *testing.T) {
+func TestError(t *testing.T) { eachStory(t, testError) }
+
+func testError(t *testing.T, st *story) {
 	for _, errno := range []syscall.Errno{syscall.ENOSPC, syscall.EIO, syscall.EDQUOT} {
 		t.Run(errnoName(errno), func(t *testing.T) {
 			var n count
-			inParallel(stepsOver(t, anyCall), func(k int) bool {
+			inParallel(stepsOver(t, st, anyCall), func(k int) bool {
 				at := nth(k, anyCall)
-				return fails(t, &n, false, false, func(c call) (fate, syscall.Errno) {
+				return fails(t, st, &n, false, false, func(c call) (fate, syscall.Errno) {
 					if at(c) {
 						return refuse, errno
 					}
@@ -30,9 +32,9 @@ func TestError(t *testing.T) {
 	}
 	t.Run("half", func(t *testing.T) {
 		var n count
-		inParallel(stepsOver(t, canTear), func(k int) bool {
+		inParallel(stepsOver(t, st, canTear), func(k int) bool {
 			at, torn := nth(k, canTear), ""
-			return fails(t, &n, false, false, func(c call) (fate, syscall.Errno) {
+			return fails(t, st, &n, false, false, func(c call) (fate, syscall.Errno) {
 				switch {
 				case at(c):
 					torn = c.path
@@ -50,7 +52,9 @@ func TestError(t *testing.T) {
 
 // TestLastingError: from some call on, a kind of call always fails. What was there is safe, and when the
 // disk is well again, all goes on.
-func TestLastingError(t *testing.T) {
+func TestLastingError(t *testing.T) { eachStory(t, testLastingError) }
+
+func testLastingError(t *testing.T, st *story) {
 	for _, kind := range []struct {
 		name  string
 		some  func(call) bool
@@ -63,9 +67,9 @@ func TestLastingError(t *testing.T) {
 	} {
 		t.Run(kind.name, func(t *testing.T) {
 			var n count
-			inParallel(stepsOver(t, kind.some), func(k int) bool {
+			inParallel(stepsOver(t, st, kind.some), func(k int) bool {
 				at, began := nth(k, kind.some), false
-				return fails(t, &n, kind.stuck, kind.name == "full", func(c call) (fate, syscall.Errno) {
+				return fails(t, st, &n, kind.stuck, kind.name == "full", func(c call) (fate, syscall.Errno) {
 					if began = began || at(c); began && kind.some(c) {
 						return refuse, kind.errno
 					}
@@ -97,10 +101,10 @@ func deletes(refused string) bool {
 // fails runs the case in which calls fail as f says; more is false when none did. When the script is
 // through, nothing fails any more. stuck tells that removing fails, too, so that nothing can be withdrawn; full,
 // that it is room only that is missing.
-func fails(t *testing.T, n *count, stuck, full bool, f fates) (more bool) {
+func fails(t *testing.T, st *story, n *count, stuck, full bool, f fates) (more bool) {
 	over := false // guarded by the tracer's mu
 	var c *trial
-	c, err := newTrialIn(fates(func(x call) (fate, syscall.Errno) {
+	c, err := newTrialIn(st, fates(func(x call) (fate, syscall.Errno) {
 		c.tracer.mu.Lock()
 		now := over
 		c.tracer.mu.Unlock()
@@ -114,7 +118,7 @@ func fails(t *testing.T, n *count, stuck, full bool, f fates) (more bool) {
 		return false
 	}
 	defer c.remove(t)
-	c.s.waiting, c.s.stuck = true, stuck
+	c.s.each(func(l *ledger) { l.waiting, l.stuck = true, stuck })
 	err = c.run()
 	c.tracer.mu.Lock()
 	over = true
@@ -126,10 +130,10 @@ func fails(t *testing.T, n *count, stuck, full bool, f fates) (more bool) {
 		err = fmt.Errorf("epilogue: %w", err)
 	}
 	c.s.hangUp()
-	c.s.waiting = false
+	c.s.each(func(l *ledger) { l.waiting = false })
 	var wrong []string
 	if err == nil {
-		for _, w := range c.s.ledger.check(c.s.imap(), user) {
+		for _, w := range c.s.ledger.check(c.s.imap()) {
 			wrong = append(wrong, "serving on: "+w)
 		}
 	}

@@ -36,7 +36,7 @@ func newWornIn(t *testing.T, dir string) *worn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { st.log.Close() })
-	w := &worn{st, &session{ledger: newLedger(), user: user}}
+	w := &worn{st, newSession(newLedger(user))}
 	if err := w.s.seed(st.tree); err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func (w *worn) answers(l *ledger) []string {
 		return []string{err.Error()}
 	}
 	defer p.close()
-	return l.check(p.addr, user)
+	return l.check(p.addr)
 }
 
 // kept lists the files of a folder whose names match, with what they hold.

@@ -10,12 +10,12 @@ import (
 )
 
 // newTrialIn is newTrial in a fresh directory, which remove takes away.
-func newTrialIn(j judge) (*trial, error) {
+func newTrialIn(st *story, j judge) (*trial, error) {
 	dir, err := os.MkdirTemp(memory(), "postroom-crash-")
 	if err != nil {
 		return nil, err
 	}
-	return newTrial(dir, j)
+	return newTrial(dir, st, j)
 }
 
 // remove takes the case's directory away, unless something was wrong and -keep says to keep it.
@@ -28,7 +28,9 @@ func (c *trial) remove(t *testing.T) {
 }
 
 // TestKill kills the server at each call that writes, before it is made and in the middle of a write.
-func TestKill(t *testing.T) {
+func TestKill(t *testing.T) { eachStory(t, testKill) }
+
+func testKill(t *testing.T, st *story) {
 	for _, how := range []struct {
 		name string
 		fate fate
@@ -36,15 +38,15 @@ func TestKill(t *testing.T) {
 	}{{"before", kill, anyCall}, {"torn", tear, canTear}} {
 		t.Run(how.name, func(t *testing.T) {
 			var n count
-			inParallel(stepsOver(t, how.some), func(k int) bool { return killAt(t, how.fate, nth(k, how.some), &n) })
+			inParallel(stepsOver(t, st, how.some), func(k int) bool { return killAt(t, st, how.fate, nth(k, how.some), &n) })
 			n.say(t, "killed, restarted, nothing lost")
 		})
 	}
 }
 
 // killAt runs the case for one call; more is false when the script has no such call.
-func killAt(t *testing.T, how fate, at func(call) bool, n *count) (more bool) {
-	c, err := newTrialIn(fates(func(c call) (fate, syscall.Errno) {
+func killAt(t *testing.T, st *story, how fate, at func(call) bool, n *count) (more bool) {
+	c, err := newTrialIn(st, fates(func(c call) (fate, syscall.Errno) {
 		if at(c) {
 			return how, 0
 		}

@@ -11,6 +11,8 @@ import (
 // ledger is what a client knows: what it was told, and what may be because a command had no answer or
 // was refused. It also keeps what every UID ever named, for good.
 type ledger struct {
+	user       string
+	guest      *ledger // unless nil: what another user knows, who has rights in this one's mailboxes; sharing_test.go
 	boxes      map[string]*box
 	subs       map[string]bool   // subscribed: certainly (true), maybe (false)
 	letters    map[string]letter // by id
@@ -24,7 +26,10 @@ type ledger struct {
 }
 
 // uidKey names a message for ever. No two mailboxes of a tree share a UIDVALIDITY here, since none may be given twice.
-type uidKey struct{ validity, uid uint32 }
+type uidKey struct {
+	foreign       bool // in another user's tree, whose numbers are its own
+	validity, uid uint32
+}
 
 // letter is one content. Copies have the same id.
 type letter struct {
@@ -36,10 +41,13 @@ type letter struct {
 // box is a mailbox.
 type box struct {
 	sure     bool   // it certainly exists
+	foreign  bool   // it is another user's
 	validity uint32 // 0: not told yet
 	modSeq   uint64 // the highest told
 	msgs     map[uint32]*entry
 	extra    map[string]*extra // by id: messages whose UID the client does not know
+	acls     []acl             // what the ACL may be; none is ever changed
+	away     bool              // its owner has taken it from us, with the rights to it
 
 	view    map[uint32]set // what a client with QRESYNC has in its cache, as of viewSeq
 	viewSeq uint64
@@ -57,15 +65,16 @@ type extra struct {
 	may  set
 }
 
-func newLedger() *ledger {
+func newLedger(user string) *ledger {
 	return &ledger{
+		user:  user,
 		boxes: map[string]*box{"INBOX": newBox(true)}, subs: map[string]bool{}, letters: map[string]letter{},
 		named: map[uidKey]string{}, ghosts: map[uidKey]bool{}, somewhere: map[string]bool{},
 	}
 }
 
 func newBox(sure bool) *box {
-	return &box{sure: sure, msgs: map[uint32]*entry{}, extra: map[string]*extra{}}
+	return &box{sure: sure, msgs: map[uint32]*entry{}, extra: map[string]*extra{}, acls: []acl{{}}}
 }
 
 // clone is the ledger at this moment, for a check made later.
@@ -77,6 +86,10 @@ func (l *ledger) clone() *ledger {
 	}
 	c.subs, c.letters, c.named = maps.Clone(l.subs), maps.Clone(l.letters), maps.Clone(l.named)
 	c.somewhere, c.ghosts = maps.Clone(l.somewhere), maps.Clone(l.ghosts)
+	if l.guest != nil {
+		c.guest = l.guest.clone()
+		c.guest.letters = c.letters
+	}
 	return &c
 }
 
@@ -127,7 +140,7 @@ func (l *ledger) told(b *box, validity, uid uint32, id string, flags set) error 
 	if b.validity != validity {
 		return fmt.Errorf("UIDVALIDITY %d, was %d", validity, b.validity)
 	}
-	k := uidKey{validity, uid}
+	k := uidKey{b.foreign, validity, uid}
 	if old, ok := l.named[k]; ok && old != id {
 		return fmt.Errorf("UID %d of UIDVALIDITY %d names %s, it was %s", uid, validity, id, old)
 	}
@@ -175,7 +188,7 @@ func (l *ledger) compare(name string, s state) []string {
 		m := s.msgs[uid]
 		id := idOf(m.body)
 		count[id]++
-		k := uidKey{s.validity, uid}
+		k := uidKey{b.foreign, s.validity, uid}
 		if old, ok := l.named[k]; ok && old != id {
 			bad("UID %d names %q, it was %q", uid, id, old)
 		}
@@ -200,7 +213,7 @@ func (l *ledger) compare(name string, s state) []string {
 		compareFlags(uid, e, m.flags, bad)
 	}
 	for k := range l.named {
-		if k.validity == s.validity && k.uid >= s.uidNext {
+		if k.foreign == b.foreign && k.validity == s.validity && k.uid >= s.uidNext {
 			bad("UIDNEXT %d, but UID %d was told", s.uidNext, k.uid)
 		}
 	}

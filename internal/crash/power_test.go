@@ -36,7 +36,7 @@ type recorder struct {
 
 func (r *recorder) before(c call) (fate, syscall.Errno) {
 	if c.n%r.step == 0 {
-		k := &cut{at: c, ledger: r.s.copyLedger()}
+		k := &cut{at: c, ledger: r.s.copyLedger().forgetful()}
 		if err := r.take(k); err != nil {
 			r.t.Error(err)
 		}
@@ -54,9 +54,11 @@ func (r *recorder) after(c call) {
 func (r *recorder) wantAfter() bool { return r.sync != nil }
 
 // TestPowerUnsynced cuts the power before each call and drops all that was not synced.
-func TestPowerUnsynced(t *testing.T) {
-	r := &recorder{t: t, step: stepsOver(t, anyCall)}
-	c, err := newTrialIn(r)
+func TestPowerUnsynced(t *testing.T) { eachStory(t, testPowerUnsynced) }
+
+func testPowerUnsynced(t *testing.T, st *story) {
+	r := &recorder{t: t, step: stepsOver(t, st, anyCall)}
+	c, err := newTrialIn(st, r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,15 +69,14 @@ func TestPowerUnsynced(t *testing.T) {
 func TestPowerNewUser(t *testing.T) {
 	mustTrace(t)
 	r := &recorder{t: t, step: 1}
-	c, err := newTrialIn(r)
+	c, err := newTrialIn(alone, r)
 	if err == nil {
 		err = os.RemoveAll(filepath.Dir(c.tree))
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.tracer.root = filepath.Join(c.dir, "mail")
-	c.s.ledger = newLedger()
+	c.s.ledger = newLedger(user)
 	r.dropUnsynced(c, func() error {
 		if err := c.start(); err != nil {
 			return err
@@ -93,12 +94,11 @@ func TestPowerNewUser(t *testing.T) {
 func (r *recorder) dropUnsynced(c *trial, work func() error) {
 	t := r.t
 	defer c.remove(t)
-	mail := filepath.Join(c.dir, "mail")
-	fi, err := os.Stat(mail)
+	fi, err := os.Stat(c.mail)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := newDurable(mail)
+	d, err := newDurable(c.mail)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func (r *recorder) dropUnsynced(c *trial, work func() error) {
 		t.Error(w)
 	}
 	r.compare(t, func(k *cut, s *site) error {
-		return k.disk.write(inodeOf(fi), filepath.Join(s.dir, "mail"))
+		return k.disk.write(inodeOf(fi), s.mail)
 	}, func(*site) {})
 }
 
@@ -171,8 +171,10 @@ func (r *recorder) compareOne(t *testing.T, k *cut, restore func(*cut, *site) er
 // TestPowerImage cuts the power before each call by copying the image of the mounted
 // ext4 file system that the tree is on; its journal recovers the copy. The file system is told to
 // write nothing by itself for as long as it can.
-func TestPowerImage(t *testing.T) {
-	step := stepsOver(t, anyCall)
+func TestPowerImage(t *testing.T) { eachStory(t, testPowerImage) }
+
+func testPowerImage(t *testing.T, st *story) {
+	step := stepsOver(t, st, anyCall)
 	dir := scratch(t)
 	image := filepath.Join(dir, "image")
 	mail := filepath.Join(dir, "site", "mail")
@@ -189,7 +191,7 @@ func TestPowerImage(t *testing.T) {
 		}
 	}()
 	r := &recorder{t: t, step: step}
-	c, err := newTrial(filepath.Join(dir, "site"), r)
+	c, err := newTrial(filepath.Join(dir, "site"), st, r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,12 +209,12 @@ func TestPowerImage(t *testing.T) {
 		t.Error(err)
 	}
 	r.compare(t, func(k *cut, s *site) error {
-		return mountImage(k.image, filepath.Join(s.dir, "mail"))
+		return mountImage(k.image, s.mail)
 	}, func(s *site) {
 		// A process that is being started next to us has our files for a moment.
-		if !agreeWhen(func() bool { return unix.Unmount(filepath.Join(s.dir, "mail"), 0) == nil }) {
+		if !agreeWhen(func() bool { return unix.Unmount(s.mail, 0) == nil }) {
 			t.Error("the image stays in use")
-			unix.Unmount(filepath.Join(s.dir, "mail"), unix.MNT_DETACH)
+			unix.Unmount(s.mail, unix.MNT_DETACH)
 		}
 	})
 }

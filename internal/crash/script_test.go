@@ -36,7 +36,7 @@ func (s *session) seed(root string) error {
 }
 
 // place puts a file into the tree as another program would.
-func (s *session) place(root, box, name, flags string) error {
+func (s *session) place(root, mailbox, name, flags string) error {
 	s.letterNo++
 	m := s.newLetter(fmt.Sprintf("o%d", s.letterNo), "", 3)
 	text := strings.ReplaceAll(m.text, "\r\n", "\n")
@@ -44,21 +44,23 @@ func (s *session) place(root, box, name, flags string) error {
 		name = fmt.Sprintf(name, len(text))
 	}
 	dir := root
-	if box != "INBOX" {
-		dir = filepath.Join(root, "."+box)
+	if mailbox != "INBOX" {
+		dir = filepath.Join(root, "."+mailbox)
 	}
 	temp := filepath.Join(dir, "tmp", filepath.Base(name))
 	if err := os.WriteFile(temp, []byte(text), 0o600); err != nil {
 		return err
 	}
-	b := s.boxes[box]
+	b := s.boxes[mailbox]
 	b.maybe(m.id, setOf(strings.Fields(flags)...))
+	s.toGuest(mailbox, func(g *box) { g.maybe(m.id, unseen(setOf(strings.Fields(flags)...))) })
 	final := filepath.Join(dir, name)
 	err := errors.Join(syncPath(temp), os.Rename(temp, final), syncPath(filepath.Dir(final)))
 	if err == nil && s.placed != nil {
 		s.placed(final)
 	}
 	b.extra[m.id].sure = err == nil
+	s.toGuest(mailbox, func(g *box) { g.extra[m.id].sure = err == nil })
 	return err
 }
 
@@ -75,21 +77,23 @@ func syncPath(path string) error {
 // someDate is the INTERNALDATE that some messages are given.
 const someDate = " 7-Feb-2024 13:37:11 +0100"
 
-// script is what the client of every case does, step by step; after the
+// inTurn does steps up to the first error.
+func inTurn(steps ...func() error) error {
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// alone is what a client does who has his mail for himself, step by step; after the
 // first error it is over. restart ends the server and starts another.
-func (s *session) script(root string, restart func() error) (err error) {
+func (s *session) alone(root string, restart func() error) (err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	run := func(steps ...func() error) error {
-		for _, step := range steps {
-			if err := step(); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
 	lookAt := func(name string) func() error { return func() error { return s.look(name) } }
-	err = run(
+	err = inTurn(
 		lookAt("INBOX"),
 		func() error { return s.append("INBOX", part{"a1", `\Seen`, someDate, 5}) },
 		func() error { return s.append("INBOX", part{"a2", "", "", 2000}) },
@@ -132,7 +136,7 @@ func (s *session) script(root string, restart func() error) (err error) {
 	if s.wait(func() { err = restart() }); err != nil {
 		return err
 	}
-	return run(
+	return inTurn(
 		lookAt("INBOX"), lookAt("Job/Sub"), lookAt("Keep"),
 		func() error { return s.store(s.all(), "-", `\Answered`) },
 		func() error { return s.append("Keep", part{"k1", "", "", 5}) },

@@ -2,6 +2,7 @@ package crash
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -16,13 +17,13 @@ import (
 // gives an error when it cannot go on, as when the server was killed; a refusal is noted and is no error.
 type session struct {
 	*ledger
-	user       string
 	imap, pop3 func() string // addresses of the server that runs now
 	c          *client       // nil: the next command connects
 	selected   string
 
 	// mu is held while the ledger is written, and not while the server is waited for: then others may copy it.
-	mu sync.Mutex
+	// A guest's session has that of his host's, since one ledger is in the other.
+	mu *sync.Mutex
 
 	again    bool     // what is refused is tried once more
 	refused  []string // tagged NOs and BADs
@@ -33,6 +34,8 @@ type session struct {
 
 	placed func(path string) // unless nil: called for each file that is put into the tree past the server
 }
+
+func newSession(l *ledger) *session { return &session{ledger: l, mu: new(sync.Mutex)} }
 
 func (s *session) connect() error {
 	if s.c != nil {
@@ -76,7 +79,7 @@ func (s *session) hangUp() {
 // do sends a command and tells whether it was answered OK.
 func (s *session) do(command string) (a answer, ok bool, err error) {
 	if err := s.connect(); err != nil {
-		return a, false, err
+		return a, false, s.noted(err)
 	}
 	s.wait(func() { a, err = s.c.do(command) })
 	if err == nil && a.status == "NO" && s.again {
@@ -89,8 +92,8 @@ func (s *session) do(command string) (a answer, ok bool, err error) {
 }
 
 // sees notes that the server named a message by a UID, whatever came after.
-func (s *session) sees(validity, uid uint32, id string) {
-	k := uidKey{validity, uid}
+func (s *session) sees(b *box, validity, uid uint32, id string) {
+	k := uidKey{b.foreign, validity, uid}
 	if old, ok := s.named[k]; ok && old != id {
 		s.strange = append(s.strange, fmt.Sprintf("UID %d of UIDVALIDITY %d names %s, it was %s", uid, validity, id, old))
 	}
@@ -100,29 +103,30 @@ func (s *session) sees(validity, uid uint32, id string) {
 // look selects a mailbox, reads all of it and compares.
 func (s *session) look(name string) error {
 	if err := s.connect(); err != nil {
-		return err
+		return s.noted(err)
 	}
 	s.selected = ""
 	var st state
 	var err error
 	s.wait(func() { st, err = s.c.look(name, s.boxes[name]) })
 	for uid, m := range st.msgs {
-		s.sees(st.validity, uid, idOf(m.body))
-	}
-	if isRefusal(err) {
-		s.refused = append(s.refused, err.Error())
-		return nil
+		s.sees(s.boxes[name], st.validity, uid, idOf(m.body))
 	}
 	if err != nil {
-		return err
+		return s.noted(err)
 	}
 	s.selected = name
 	s.strange = append(s.strange, s.compare(name, st)...)
 	return nil
 }
 
-func isRefusal(err error) bool {
-	return err != nil && strings.Contains(err.Error(), errRefused.Error())
+// noted is err, unless it is a refusal, which is noted and is no error. LOGIN is refused where the user's tree cannot be made.
+func (s *session) noted(err error) error {
+	if errors.Is(err, errRefused) {
+		s.refused = append(s.refused, err.Error())
+		return nil
+	}
+	return err
 }
 
 // uids gives the UIDs of the messages with these ids that certainly are in the selected mailbox.
@@ -177,6 +181,7 @@ func (s *session) append(name string, parts ...part) error {
 	for _, p := range parts {
 		m := s.newLetter(p.id, p.date, p.lines)
 		b.maybe(p.id, setOf(strings.Fields(p.flags)...))
+		s.toGuest(name, func(g *box) { g.maybe(p.id, unseen(setOf(strings.Fields(p.flags)...))) })
 		command += " (" + p.flags + ")"
 		if p.date != "" {
 			command += fmt.Sprintf(" %q", p.date)
@@ -191,6 +196,9 @@ func (s *session) append(name string, parts ...part) error {
 		if ok || !s.stuck {
 			b.notMaybe(p.id) // refused: it was withdrawn
 		}
+		if !ok && !s.stuck {
+			s.toGuest(name, func(g *box) { g.notMaybe(p.id) })
+		}
 	}
 	if !ok {
 		return nil
@@ -200,10 +208,11 @@ func (s *session) append(name string, parts ...part) error {
 		return fmt.Errorf("APPENDUID %q", f)
 	}
 	for i, uid := range uidSet(f[1]) {
-		s.sees(uint32(number(f[0])), uid, parts[i].id)
+		s.sees(b, uint32(number(f[0])), uid, parts[i].id)
 		if err := s.told(b, uint32(number(f[0])), uid, parts[i].id, setOf(strings.Fields(parts[i].flags)...)); err != nil {
 			s.strange = append(s.strange, err.Error())
 		}
+		s.toGuest(name, func(g *box) { g.extra[parts[i].id].sure = true })
 	}
 	return nil
 }
@@ -259,14 +268,14 @@ func (s *session) copy(verb string, uids []uint32, to string) error {
 			s.somewhere[e.id] = true
 		}
 	}
-	a, ok, err := s.do(fmt.Sprintf("UID %s %s %s", verb, joined(uids), to))
+	a, ok, err := s.do(fmt.Sprintf("UID %s %s %s", verb, joined(uids), quoted(to)))
 	f := a.copyUID()
 	var from, as []uint32
 	if len(f) == 3 {
 		from, as = uidSet(f[1]), uidSet(f[2])
 		for i, u := range from {
 			if e := b.msgs[u]; e != nil {
-				s.sees(uint32(number(f[0])), as[i], e.id)
+				s.sees(dest, uint32(number(f[0])), as[i], e.id)
 			}
 		}
 	}
@@ -364,7 +373,7 @@ func (s *session) remove(name string) error {
 }
 
 // mayReturn: that the message was deleted has been refused. It may be seen to be gone, and be there again after a power cut.
-func (s *session) mayReturn(b *box, uid uint32) { s.ghosts[uidKey{b.validity, uid}] = true }
+func (s *session) mayReturn(b *box, uid uint32) { s.ghosts[uidKey{b.foreign, b.validity, uid}] = true }
 
 // mayGo: that a message of the mailbox was being moved is no reason any more that it must be anywhere.
 func (s *session) mayGo(b *box) {

@@ -84,23 +84,29 @@ func memory() string {
 	return os.TempDir()
 }
 
-// site is a mail root with one user, alice, and how to serve it.
+// site is a mail root with two users, alice and bob, and how to serve it.
 type site struct {
-	dir  string // DIR/mail/alice/Maildir, DIR/users
-	tree string
+	dir  string // DIR/mail/alice/Maildir, DIR/mail/bob/Maildir, DIR/users
+	mail string // DIR/mail
+	tree string // alice's
 	log  *os.File
 	port [2]int
 }
 
-const user = "alice"
+// Most scripts are about alice alone. Bob has no tree before he logs in, and sees of her mail what she lets him.
+const (
+	user  = "alice"
+	guest = "bob"
+)
 
-// newSite makes DIR/mail/alice, but not the tree. mail may exist already.
+// newSite makes DIR/mail/alice, but no tree. mail may exist already.
 func newSite(dir string) (*site, error) {
-	s := &site{dir: dir, tree: filepath.Join(dir, "mail", user, "Maildir")}
+	s := &site{dir: dir, mail: filepath.Join(dir, "mail")}
+	s.tree = filepath.Join(s.mail, user, "Maildir")
 	if err := os.MkdirAll(filepath.Dir(s.tree), 0o700); err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "users"), []byte(user+":{PLAIN}secret\n"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "users"), []byte(user+":{PLAIN}secret\n"+guest+":{PLAIN}secret\n"), 0o600); err != nil {
 		return nil, err
 	}
 	var err error
@@ -124,22 +130,25 @@ root = %q
 [auth]
 users = %q
 [imap]
-listen = ["127.0.0.1:%d"]
+listen = ["%s:%d"]
 [pop3]
-listen = ["127.0.0.1:%d"]
+listen = ["%s:%d"]
 [log]
 level = "debug"
-%s`, filepath.Join(s.dir, "mail", "{user}", "Maildir"), filepath.Join(s.dir, "users"), s.port[0], s.port[1], who), 0o600)
+%s`, filepath.Join(s.mail, "{user}", "Maildir"), filepath.Join(s.dir, "users"), host, s.port[0], host, s.port[1], who), 0o600)
 }
 
 // ports counts the ports that were given: the cases run at the same time, and none must get another's.
 var ports atomic.Int64
 
+// host is an address of the loopback device that no other process takes: runs of these tests may go side by side.
+var host = fmt.Sprintf("127.%d.%d.%d", 1+os.Getpid()>>16, os.Getpid()>>8&255, os.Getpid()&255)
+
 // freePort gives a port that nobody listens on, below those that the system gives to clients.
 func freePort() int {
 	for {
-		port := 10000 + (os.Getpid()*61+int(ports.Add(1)))%20000
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+		port := 10000 + int(ports.Add(1))%20000
+		if l, err := net.Listen("tcp", fmt.Sprintf("%s:%d", host, port)); err == nil {
 			l.Close()
 			return port
 		}
@@ -147,7 +156,7 @@ func freePort() int {
 }
 
 func (s *site) addr(i int) func() string {
-	return func() string { return fmt.Sprintf("127.0.0.1:%d", s.port[i]) }
+	return func() string { return fmt.Sprintf("%s:%d", host, s.port[i]) }
 }
 
 // inProcess is a fresh server in this process: to the tree as good as a restart.
@@ -167,7 +176,7 @@ func (s *site) open(clock func() time.Time) (*inProcess, error) {
 		return nil, err
 	}
 	p.accounts, err = account.New(account.Config{
-		Root: filepath.Join(s.dir, "mail", "{user}", "Maildir"), Logger: log, Clock: clock,
+		Root: filepath.Join(s.mail, "{user}", "Maildir"), Users: p.auth, OtherUsers: othersPrefix, Logger: log, Clock: clock,
 	})
 	if err != nil {
 		return nil, err
@@ -197,15 +206,16 @@ func (p *inProcess) close() {
 // recheck opens the tree with a server that has never seen it, twice: what the first repairs must stay
 // repaired. It first lets the time pass that a dead process's locks are left alone.
 func (s *site) recheck(l *ledger) (wrong []string) {
-	if err := ageLocks(s.tree); err != nil {
+	if err := ageLocks(s.mail); err != nil {
 		return []string{err.Error()}
 	}
+	wrong = s.staleACLList()
 	for _, when := range []string{"after the restart", "after another restart"} {
 		p, err := s.open(nil)
 		if err != nil {
 			return []string{err.Error()}
 		}
-		for _, w := range l.check(p.addr, user) {
+		for _, w := range l.check(p.addr) {
 			wrong = append(wrong, when+": "+w)
 		}
 		if when == "after the restart" {
@@ -215,12 +225,13 @@ func (s *site) recheck(l *ledger) (wrong []string) {
 		}
 		p.close()
 	}
-	return append(wrong, leftovers(s.tree)...)
+	return append(wrong, leftovers(s.mail)...)
 }
 
 // goOn takes every lock there is, by commands that must be answered OK: nothing that is left over is in the way.
 func (l *ledger) goOn(addr string) error {
-	s := &session{ledger: l, user: user, imap: func() string { return addr }}
+	s := newSession(l)
+	s.imap = func() string { return addr }
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer s.hangUp()
@@ -230,20 +241,35 @@ func (l *ledger) goOn(addr string) error {
 		}
 	}
 	err := errors.Join(s.create("After", `\Junk`), s.subscribe("After", true))
-	if err == nil && len(s.refused)+len(s.strange) > 0 {
-		err = fmt.Errorf("%v %v", s.refused, s.strange)
+	refused, strange := s.refused, s.strange
+	if l.guest != nil {
+		g := s.asGuest()
+		defer g.hangUp()
+		err = errors.Join(err, s.setACL(shared, guest, "lrs"), g.look(theirs(shared)), g.store(g.all(), "+", `\Seen`), g.look(theirs(shared)))
+		refused, strange = slices.Concat(s.refused, g.refused), slices.Concat(s.strange, g.strange)
+	}
+	if err == nil && len(refused)+len(strange) > 0 {
+		err = fmt.Errorf("%v %v", refused, strange)
 	}
 	return err
 }
 
-// ageLocks makes lock files two seconds old, so that nobody has to wait for it.
+// ageLocks makes lock files as old as dead ones must be, so that nobody has to wait for it: two seconds, and two
+// minutes for those of ACL files, which do not tell whose they are. What these guard must be as old.
 func ageLocks(root string) error {
 	return filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
-		if err == nil && strings.HasSuffix(path, ".lock") {
-			old := time.Now().Add(-3 * time.Second)
-			return os.Chtimes(path, old, old)
+		guarded, isLock := strings.CutSuffix(path, ".lock")
+		if err != nil || !isLock {
+			return nil
 		}
-		return nil
+		old := time.Now().Add(-3 * time.Second)
+		if filepath.Base(guarded) == "dovecot-acl" {
+			old = time.Now().Add(-3 * time.Minute)
+			if err := os.Chtimes(guarded, old, old); err != nil && !errors.Is(err, os.ErrNotExist) {
+				return err
+			}
+		}
+		return os.Chtimes(path, old, old)
 	})
 }
 

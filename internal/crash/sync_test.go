@@ -37,29 +37,32 @@ func (b *badSync) wantAfter() bool { return true }
 
 // TestBadSync lets each sync fail once. The client tries again what was refused. In the end
 // the power is cut: what was answered OK is there, so no failed sync was retried into an OK.
-func TestBadSync(t *testing.T) {
+func TestBadSync(t *testing.T) { eachStory(t, testBadSync) }
+
+func testBadSync(t *testing.T, st *story) {
 	var n count
-	inParallel(stepsOver(t, isSync), func(k int) bool { return badSyncAt(t, k, &n) })
+	inParallel(stepsOver(t, st, isSync), func(k int) bool { return badSyncAt(t, st, k, &n) })
 	n.say(t, "one sync failed, then the power was cut; nothing lost")
 }
 
-func badSyncAt(t *testing.T, k int, n *count) (more bool) {
+func badSyncAt(t *testing.T, st *story, k int, n *count) (more bool) {
 	b := &badSync{at: nth(k, isSync)}
-	c, err := newTrialIn(b)
+	c, err := newTrialIn(st, b)
 	if err != nil {
 		t.Error(err)
 		return false
 	}
 	defer c.remove(t)
-	root, err := os.Stat(c.tree)
+	root, err := os.Stat(c.mail)
 	if err == nil {
-		b.d, err = newDurable(c.tree)
+		b.d, err = newDurable(c.mail)
 	}
 	if err != nil {
 		t.Error(err)
 		return false
 	}
-	c.s.waiting, c.s.again = true, true
+	c.s.again = true
+	c.s.each(func(l *ledger) { l.waiting = true })
 	c.s.placed = func(path string) {
 		if err := b.d.arrived(path); err != nil {
 			t.Error(err)
@@ -73,7 +76,7 @@ func badSyncAt(t *testing.T, k int, n *count) (more bool) {
 		return false
 	}
 	n.cases.Add(1)
-	c.s.waiting = false
+	c.s.each(func(l *ledger) { l.waiting = false })
 	after := filepath.Join(c.dir, "after")
 	s, err := newSite(after)
 	if err != nil {
@@ -81,11 +84,11 @@ func badSyncAt(t *testing.T, k int, n *count) (more bool) {
 		return false
 	}
 	defer s.log.Close()
-	if err := b.d.now().write(inodeOf(root), s.tree); err != nil {
+	if err := b.d.now().write(inodeOf(root), s.mail); err != nil {
 		t.Error(err)
 		return false
 	}
-	for _, w := range append(c.s.strange, s.recheck(c.s.ledger)...) {
+	for _, w := range append(c.s.strange, s.recheck(c.s.ledger.forgetful())...) {
 		t.Errorf("%s: %s; refused %q", c.where(), w, c.s.refused)
 	}
 	return true
