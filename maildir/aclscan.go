@@ -106,6 +106,13 @@ func (w *ACLWatch) troubled(t *aclTree, err error) {
 
 // glance looks at those of a tree's folders that have no watch.
 func (w *ACLWatch) glance(t *aclTree) {
+	if t.absent { // as those of all users are who never had mail: no more than one call for each
+		top, err := openTopDir(t.root)
+		if notThere(err) {
+			return
+		}
+		top.close()
+	}
 	if t.absent || t.trouble || t.rootBlind {
 		w.scan(t)
 		return
