@@ -264,8 +264,9 @@ func (s *Store) releaseTreeLocked(t *Tree) {
 }
 
 // makeTree makes an empty Maildir, and its missing parents, durably: the first message that comes must not be
-// lost with the directory that it is in.
-func makeTree(path string) error {
+// lost with the directory that it is in. What cannot be made durable is removed again, else the next one would
+// find a tree that is there, and sync nothing.
+func makeTree(path string) (err error) {
 	made := []string{path}
 	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
 		if _, err := os.Lstat(dir); err == nil || dir == filepath.Dir(dir) {
@@ -274,6 +275,11 @@ func makeTree(path string) error {
 		}
 		made = append(made, dir)
 	}
+	defer func() {
+		if err != nil {
+			unmakeTree(path, made[:len(made)-1])
+		}
+	}()
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return wrapSys("make", path, err)
 	}
@@ -286,4 +292,15 @@ func makeTree(path string) error {
 		}
 	}
 	return nil
+}
+
+// unmakeTree removes the empty directories of a tree, and the parents that were made for it, innermost first. What
+// somebody has put something into meanwhile stays.
+func unmakeTree(path string, made []string) {
+	for _, sub := range []string{"tmp", "new", "cur"} {
+		os.Remove(filepath.Join(path, sub))
+	}
+	for _, dir := range made {
+		os.Remove(dir)
+	}
 }

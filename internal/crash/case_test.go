@@ -27,6 +27,7 @@ type story struct {
 var (
 	alone     = newStory("alone", (*session).seed, (*session).alone)
 	inCompany = newStory("in company", (*session).seedInCompany, (*session).inCompany)
+	newcomer  = newStory("newcomer", (*session).seedNothing, (*session).newcomer) // for tests of its own
 )
 
 func newStory(name string, seed func(*session, string) error, script func(*session, string, func() error) error) *story {

@@ -69,25 +69,11 @@ func testPowerUnsynced(t *testing.T, st *story) {
 func TestPowerNewUser(t *testing.T) {
 	mustTrace(t)
 	r := &recorder{t: t, step: 1}
-	c, err := newTrialIn(alone, r)
-	if err == nil {
-		err = os.RemoveAll(filepath.Dir(c.tree))
-	}
+	c, err := newTrialIn(newcomer, r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.s.ledger = newLedger(user)
-	r.dropUnsynced(c, func() error {
-		if err := c.start(); err != nil {
-			return err
-		}
-		defer c.s.hangUp()
-		c.s.mu.Lock()
-		defer c.s.mu.Unlock()
-		return errors.Join(
-			c.s.append("INBOX", part{"n1", `\Seen`, someDate, 5}), c.s.look("INBOX"),
-			c.s.create("Work", ""), c.s.append("Work", part{"n2", "Word", "", 5}), c.s.subscribe("Work", true))
-	})
+	r.dropUnsynced(c, func() error { return c.run() })
 }
 
 // dropUnsynced has work done, and compares what each cut leaves of it.

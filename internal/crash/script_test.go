@@ -149,6 +149,22 @@ func (s *session) alone(root string, restart func() error) (err error) {
 	)
 }
 
+// seedNothing leaves the making of the tree to the server.
+func (s *session) seedNothing(root string) error { return os.RemoveAll(filepath.Dir(root)) }
+
+// newcomer is what a user begins with whose tree is made on the way.
+func (s *session) newcomer(string, func() error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return inTurn(
+		func() error { return s.append("INBOX", part{"n1", `\Seen`, someDate, 5}) },
+		func() error { return s.look("INBOX") },
+		func() error { return s.create("Work", "") },
+		func() error { return s.append("Work", part{"n2", "Word", "", 5}) },
+		func() error { return s.subscribe("Work", true) },
+	)
+}
+
 // manyWords are more keywords than file names have letters for.
 func manyWords() (words []string) {
 	for i := range 30 {

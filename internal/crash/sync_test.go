@@ -45,6 +45,14 @@ func testBadSync(t *testing.T, st *story) {
 	n.say(t, "one sync failed, then the power was cut; nothing lost")
 }
 
+// TestBadSyncNewUser is TestBadSync for a user whose tree is made on the way.
+func TestBadSyncNewUser(t *testing.T) {
+	mustTrace(t)
+	var n count
+	inParallel(1, func(k int) bool { return badSyncAt(t, newcomer, k, &n) })
+	n.say(t, "one sync failed, then the power was cut; nothing lost")
+}
+
 func badSyncAt(t *testing.T, st *story, k int, n *count) (more bool) {
 	b := &badSync{at: nth(k, isSync)}
 	c, err := newTrialIn(st, b)
