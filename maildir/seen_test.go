@@ -346,6 +346,12 @@ func TestSeenProcesses(t *testing.T) {
 			t.Fatalf("after %d: one sees\n%sthe other\n%s", n, x, y)
 		}
 	}
+	// What was marked and unmarked by one looks to the other as it did, but was changed for a client that knows it marked.
+	see(b, sb)
+	a.mark(t, sa, true, 77)
+	client = cachedBy(see(a, sa))
+	a.mark(t, sa, false, 77)
+	client.back(t, see(b, sb))
 	// It is not asked for: the store looks by itself.
 	c := a.againWith(t, Options{NoWatch: true, PollInterval: time.Millisecond})
 	sc := c.open(t)
