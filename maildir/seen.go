@@ -8,7 +8,7 @@ import (
 )
 
 // SeenKey names a folder of any tree in a reader's postroom-seen. Hint says for people, and for
-// PruneSeen's caller, where the folder was seen last.
+// PruneSeen's caller, where the folder was seen last; one of more than 1024 octets is not kept.
 type SeenKey struct {
 	GUID        string
 	UIDValidity uint32
@@ -54,7 +54,7 @@ func (t *Tree) Seen(key SeenKey) (*SeenState, error) {
 	if st == nil {
 		st = &SeenState{file: s, id: id}
 		view := new(SeenView)
-		if b := s.boxes[id]; b != nil {
+		if b := s.entries[id]; b != nil {
 			view.seen, view.floor, view.highest = b.seen, b.highest, b.highest
 		}
 		st.view.Store(view)
@@ -169,9 +169,9 @@ func (st *SeenState) syncedTo(modSeq uint64) {
 }
 
 // adopt follows what the file says now, nil if nothing. The caller holds file.mu.
-func (st *SeenState) adopt(b *seenBox, whole bool) {
+func (st *SeenState) adopt(b *seenEntry, whole bool) {
 	if b == nil {
-		b = new(seenBox)
+		b = new(seenEntry)
 	}
 	old := st.view.Load()
 	next := old.with(b.seen, b.highest)
@@ -188,37 +188,43 @@ func (st *SeenState) adopt(b *seenBox, whole bool) {
 // Store does to \Seen what a STORE in f, the folder of the key, says, for this reader alone; other flags it leaves
 // as they are, and ch.UnchangedSince is about what he sees. UIDs ascend. One MODSEQ is drawn for all messages that
 // change. When it returns a change is in the file, but for a failure of the whole machine. The snapshot holds it.
-func (st *SeenState) Store(ctx context.Context, f *Folder, uids []uint32, ch Change) (res StoreResult, err error) {
+func (st *SeenState) Store(ctx context.Context, f *Folder, uids []uint32, ch Change) (StoreResult, error) {
+	var res StoreResult
+	err := st.change(ctx, f, uids, ch, &res)
+	res.Snapshot = st.Over(f)
+	return res, err
+}
+
+func (st *SeenState) change(ctx context.Context, f *Folder, uids []uint32, ch Change, res *StoreResult) error {
 	s := st.file
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	defer func() { res.Snapshot = st.overlay(f.Snapshot(), st.view.Load()) }()
 	lock, err := s.lock(ctx)
 	if err != nil {
-		return res, err
+		return err
 	}
 	defer lock.unlock()
 	snap := f.Snapshot()
 	if snap.gone || snap.guid != st.id.guid || snap.uidValidity != st.id.uidValidity {
-		return res, fmt.Errorf("%s: %w", f.name, ErrGone)
+		return fmt.Errorf("%s: %w", f.name, ErrGone)
 	}
-	marked, unmarked := st.sort(snap, uids, ch, &res)
+	marked, unmarked := st.affected(snap, uids, ch, res)
 	if len(marked) == 0 && len(unmarked) == 0 {
-		return res, nil
+		return nil
 	}
 	modSeq, err := f.DrawModSeq(ctx)
 	if err != nil {
-		return res, err
+		return err
 	}
 	if err := st.writeLocked(snap, marked, unmarked, modSeq); err != nil {
-		return res, err
+		return err
 	}
 	st.syncedTo(modSeq)
-	return res, nil
+	return nil
 }
 
-// sort finds the messages that change, with the UIDs beside each that are no message's.
-func (st *SeenState) sort(snap *Snapshot, uids []uint32, ch Change, res *StoreResult) (marked, unmarked uidSet) {
+// affected finds the messages that change, with the UIDs beside each that are no message's.
+func (st *SeenState) affected(snap *Snapshot, uids []uint32, ch Change, res *StoreResult) (marked, unmarked uidSet) {
 	now := snap.WithSeen(st.view.Load())
 	for _, uid := range uids {
 		i, ok := now.Find(uid)
@@ -259,7 +265,7 @@ func (st *SeenState) writeLocked(snap *Snapshot, marked, unmarked uidSet, modSeq
 	s := st.file
 	view := st.view.Load()
 	set := view.seen.union(marked).minus(unmarked)
-	old, hint := s.boxes[st.id], ""
+	old, hint := s.entries[st.id], ""
 	if old == nil || old.hint != st.hint {
 		hint = st.hint
 	}
@@ -269,7 +275,7 @@ func (st *SeenState) writeLocked(snap *Snapshot, marked, unmarked uidSet, modSeq
 		set = set.over(snap).bounded()
 	}
 	next := view.with(set, modSeq)
-	s.boxes[st.id] = &seenBox{seen: set, highest: next.highest, hint: st.hint, age: s.age + 1}
+	s.entries[st.id] = &seenEntry{seen: set, highest: next.highest, hint: st.hint, age: s.age + 1}
 	var err error
 	if anew {
 		err = s.rewriteLocked()
@@ -277,9 +283,6 @@ func (st *SeenState) writeLocked(snap *Snapshot, marked, unmarked uidSet, modSeq
 		err = s.appendLocked(line)
 	}
 	if err != nil {
-		if delete(s.boxes, st.id); old != nil {
-			s.boxes[st.id] = old
-		}
 		return err
 	}
 	s.age++
@@ -293,8 +296,8 @@ func (t *Tree) PruneSeen(ctx context.Context, keep func(SeenKey) bool) error {
 	s := &t.seen
 	s.mu.Lock()
 	err := s.followLocked()
-	keys := make([]SeenKey, 0, len(s.boxes))
-	for id, b := range s.boxes {
+	keys := make([]SeenKey, 0, len(s.entries))
+	for id, b := range s.entries {
 		keys = append(keys, SeenKey{GUID: id.guid, UIDValidity: id.uidValidity, Hint: b.hint})
 	}
 	s.mu.Unlock()
@@ -319,7 +322,7 @@ func (t *Tree) PruneSeen(ctx context.Context, keep func(SeenKey) bool) error {
 	defer lock.unlock()
 	for _, id := range drop {
 		if s.states[id] == nil {
-			delete(s.boxes, id)
+			delete(s.entries, id)
 		}
 	}
 	return s.rewriteLocked()

@@ -346,6 +346,12 @@ func TestSeenProcesses(t *testing.T) {
 			t.Fatalf("after %d: one sees\n%sthe other\n%s", n, x, y)
 		}
 	}
+	// What was marked and unmarked by one looks to the other as it did, but was changed for a client that knows it marked.
+	see(b, sb)
+	a.mark(t, sa, true, 77)
+	client = cachedBy(see(a, sa))
+	a.mark(t, sa, false, 77)
+	client.back(t, see(b, sb))
 	// It is not asked for: the store looks by itself.
 	c := a.againWith(t, Options{NoWatch: true, PollInterval: time.Millisecond})
 	sc := c.open(t)
@@ -570,7 +576,7 @@ func TestSeenBounds(t *testing.T) {
 	sh := share(t, 5)
 	var b []byte
 	b = append(b, seenHeader+"\n"...)
-	for i := range maxSeenBoxes + 20 {
+	for i := range maxSeenFolders + 20 {
 		b = appendSeenLine(b, seenID{fmt.Sprintf("%032x", i), 7}, 1, uidSet{{1, 1}}, "")
 	}
 	var odd uidSet
@@ -587,16 +593,16 @@ func TestSeenBounds(t *testing.T) {
 	p := sh.again(t)
 	defer p.end()
 	must(t, p.tree.PruneSeen(t.Context(), func(SeenKey) bool { return true }))
-	boxes := p.tree.seen.boxes
-	if len(boxes) != maxSeenBoxes {
-		t.Error(len(boxes), "folders")
+	entries := p.tree.seen.entries
+	if len(entries) != maxSeenFolders {
+		t.Error(len(entries), "folders")
 	}
-	for i, want := range map[int]bool{0: false, 4: false, 5: true, 21: false, 22: true, maxSeenBoxes: true} {
-		if _, ok := boxes[seenID{fmt.Sprintf("%032x", i), 7}]; ok != want {
+	for i, want := range map[int]bool{0: false, 4: false, 5: true, 21: false, 22: true, maxSeenFolders: true} {
+		if _, ok := entries[seenID{fmt.Sprintf("%032x", i), 7}]; ok != want {
 			t.Errorf("folder %d is there: %v", i, ok)
 		}
 	}
-	if got := boxes[many].seen; len(got) != maxSeenRuns || got[0].from != 201 {
+	if got := entries[many].seen; len(got) != maxSeenRuns || got[0].from != 201 {
 		t.Error(len(got), got[0])
 	}
 	pst := p.open(t)
@@ -725,4 +731,90 @@ func TestStoreKeeps(t *testing.T) {
 	if f.Snapshot() != before {
 		t.Error("something changed")
 	}
+}
+
+// What cannot be written is refused, and is not seen later either.
+func TestSeenRefused(t *testing.T) {
+	if notAsRoot(t) {
+		return
+	}
+	sh := share(t, 5)
+	st := sh.open(t)
+	defer st.Close()
+	refused := func(kind error, seen bool) {
+		t.Helper()
+		op := StoreAdd
+		if !seen {
+			op = StoreRemove
+		}
+		res, err := st.Store(t.Context(), sh.folder, []uint32{1, 2}, Change{Op: op, Flags: Seen})
+		if err == nil || kind != nil && !errors.Is(err, kind) || res.Snapshot == nil {
+			t.Errorf("%v, want %v", err, kind)
+		}
+	}
+	must(t, os.Chmod(sh.reader, 0o500))
+	refused(ErrReadOnly, true)
+	sh.want(t, st, "")
+	must(t, os.Chmod(sh.reader, 0o700))
+	sh.mark(t, st, true, 1)
+	must(t, os.Chmod(sh.path(), 0o400)) // it can be read and replaced, and nothing appended
+	refused(ErrReadOnly, true)
+	sh.want(t, st, "1")
+	must(t, os.Mkdir(sh.reader+"/"+seenTemp, 0o700))
+	put(t, sh.reader+"/"+seenTemp+"/x", "") // it can not be replaced either
+	refused(nil, true)
+	refused(nil, false)
+	sh.want(t, st, "1")
+	other, err := sh.tree.Seen(sh.key())
+	must(t, err)
+	sh.want(t, other, "1")
+	other.Close()
+	p := sh.again(t)
+	pst := p.open(t)
+	p.want(t, pst, "1")
+	pst.Close()
+	must(t, os.RemoveAll(sh.reader+"/"+seenTemp))
+	must(t, os.Chmod(sh.path(), 0o600))
+	sh.mark(t, st, true, 3)
+	sh.mark(t, st, false, 1)
+	sh.want(t, st, "3")
+}
+
+// FuzzSeenFile: whatever stands in the file, mail can be read and marked, and then the file says so.
+func FuzzSeenFile(f *testing.F) {
+	id := strings.Repeat("0a", 16) + " 5 "
+	f.Add([]byte(seenHeader + "\n" + id + "7 1:5,7 \"a\\n/b\"\n" + id + "9 -\n"))
+	f.Add([]byte(seenHeader + "\n" + id + "7 1:5,7"))
+	f.Add([]byte("postroom-seen 2\n" + id + "7 1\n"))
+	f.Add([]byte("\n\n\r\n" + id + "9223372036854775807 4294967294 \"\"\n"))
+	store := NewStore(Options{NoWatch: true, Logger: discard})
+	f.Cleanup(store.Close)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if len(data) > 1<<16 {
+			return
+		}
+		dir := t.TempDir()
+		tree, err := store.OpenTree(dir, TreeOptions{})
+		must(t, err)
+		defer tree.Close()
+		put(t, dir+"/"+seenName, string(data))
+		st, err := tree.Seen(SeenKey{GUID: strings.Repeat("0a", 16), UIDValidity: 5, Hint: "h"})
+		must(t, err)
+		defer st.Close()
+		s := st.file
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		was := st.View()
+		err = st.writeLocked(&Snapshot{uidNext: 1}, uidSet{{7, 7}}, nil, was.highest)
+		if s.refused != nil {
+			return
+		}
+		must(t, err)
+		want := st.View().seen
+		s.distrust()
+		must(t, s.followLocked())
+		if got := s.entries[st.id]; !want.contains(7) || got == nil || len(got.seen.differ(want)) > 0 || got.highest != was.highest || got.hint != "h" {
+			t.Errorf("%+v, want %v", got, want)
+		}
+	})
 }

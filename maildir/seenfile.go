@@ -39,7 +39,7 @@ const (
 
 	maxSeenFile    = 8 << 20 // octets
 	maxSeenWritten = 6 << 20 // octets of a file that was just written anew
-	maxSeenBoxes   = 10_000
+	maxSeenFolders = 10_000
 	maxSeenRuns    = 1 << 14 // of UIDs, a folder
 	maxSeenHint    = 1024    // octets
 	seenSlack      = 1000    // lines that are not worth writing the file anew
@@ -51,8 +51,8 @@ type seenID struct {
 	uidValidity uint32
 }
 
-// seenBox is what the file says of one folder.
-type seenBox struct {
+// seenEntry is what the file says of one folder.
+type seenEntry struct {
 	seen    uidSet
 	highest uint64
 	hint    string
@@ -66,7 +66,7 @@ type seenFile struct {
 	// mu guards what follows, and keeps this process's goroutines off the dot lock.
 	mu       sync.Mutex
 	states   map[seenID]*SeenState // that are open
-	boxes    map[seenID]*seenBox
+	entries  map[seenID]*seenEntry
 	stamp    stamp  // of the file as last read or written; zero: there is none
 	consumed int64  // octets up to and including the last LF
 	sum      uint32 // CRC-32C of those
@@ -100,7 +100,7 @@ func (s *seenFile) followLocked() error {
 	fi, err := s.tree.top.stat(seenName)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		if s.stamp != (stamp{}) || s.boxes == nil {
+		if s.stamp != (stamp{}) || s.entries == nil {
 			s.forget()
 			s.tellStates(true)
 		}
@@ -140,10 +140,14 @@ func (s *seenFile) look() {
 
 // forget is what is known of a file that is not there.
 func (s *seenFile) forget() {
-	s.boxes = make(map[seenID]*seenBox)
+	s.entries = make(map[seenID]*seenEntry)
 	s.stamp, s.consumed, s.sum, s.lines, s.age = stamp{}, 0, 0, 0, 0
 	s.torn, s.anew, s.refused = false, true, nil
 }
+
+// distrust has the whole file read before anything is believed: a change that was refused may stand in it or not, and
+// in what is known.
+func (s *seenFile) distrust() { s.stamp, s.entries = stamp{}, nil }
 
 // read gives the file's octets and its stamp; whole unless it is only longer than it was. What lies
 // beyond the largest size is not looked at.
@@ -242,10 +246,10 @@ func newSeenID(guid, uidValidity string) (seenID, error) {
 
 // note takes in what one line says.
 func (s *seenFile) note(id seenID, set uidSet, modSeq uint64, hint string) {
-	b := s.boxes[id]
+	b := s.entries[id]
 	if b == nil {
-		b = new(seenBox)
-		s.boxes[id] = b
+		b = new(seenEntry)
+		s.entries[id] = b
 	}
 	b.seen = b.seen.union(set).bounded()
 	b.highest = max(b.highest, modSeq)
@@ -262,7 +266,7 @@ func (s uidSet) bounded() uidSet { return s[max(0, len(s)-maxSeenRuns):] }
 // tellStates gives the open states what the file says. whole tells that it is another file than before.
 func (s *seenFile) tellStates(whole bool) {
 	for id, st := range s.states {
-		st.adopt(s.boxes[id], whole)
+		st.adopt(s.entries[id], whole)
 	}
 }
 
@@ -296,7 +300,7 @@ func (s *seenFile) appendLocked(line []byte) error {
 	}
 	if _, err := file.Write(line); err != nil {
 		file.Truncate(s.consumed) // what cannot be cut off now has no LF, or is read and told
-		s.stamp.size = -1
+		s.distrust()
 		return wrapSys("write", seenName, err)
 	}
 	s.unsynced = true
@@ -306,29 +310,29 @@ func (s *seenFile) appendLocked(line []byte) error {
 	if fi, err := file.Stat(); err == nil {
 		s.stamp = stampOf(fi)
 	} else {
-		s.stamp.size = -1
+		s.distrust()
 	}
 	return nil
 }
 
 // full tells whether the file is to be written anew before a line is added.
 func (s *seenFile) full(line int) bool {
-	return s.anew || s.lines > 2*len(s.boxes)+seenSlack || s.consumed+int64(line) > maxSeenFile
+	return s.anew || s.lines > 2*len(s.entries)+seenSlack || s.consumed+int64(line) > maxSeenFile
 }
 
 // rewriteLocked writes the file anew. The caller holds the dot lock.
 func (s *seenFile) rewriteLocked() error {
-	ids := make([]seenID, 0, len(s.boxes))
-	for id := range s.boxes {
+	ids := make([]seenID, 0, len(s.entries))
+	for id := range s.entries {
 		ids = append(ids, id)
 	}
-	slices.SortFunc(ids, func(a, b seenID) int { return cmp.Compare(s.boxes[b].age, s.boxes[a].age) })
+	slices.SortFunc(ids, func(a, b seenID) int { return cmp.Compare(s.entries[b].age, s.entries[a].age) })
 	lines := make([][]byte, 0, len(ids))
 	size := len(seenHeader) + 1
 	for i, id := range ids {
-		b := s.boxes[id]
+		b := s.entries[id]
 		line := appendSeenLine(nil, id, b.highest, b.seen, b.hint)
-		if size += len(line); i == maxSeenBoxes || size > maxSeenWritten {
+		if size += len(line); i == maxSeenFolders || size > maxSeenWritten {
 			s.tree.store.log.Warn("the file is full; the folders that were marked longest ago look unread", "tree", s.tree.path, "file", seenName, "folders", len(ids)-i)
 			break
 		}
@@ -337,11 +341,11 @@ func (s *seenFile) rewriteLocked() error {
 	slices.Reverse(lines) // so that ages are as they were when it is read
 	data := append([]byte(seenHeader+"\n"), bytes.Join(lines, nil)...)
 	if _, err := s.tree.top.replaceFile(seenTemp, seenName, data); err != nil {
-		s.stamp.size = -1
+		s.distrust()
 		return wrapSys("write", seenName, err)
 	}
 	for _, id := range ids[len(lines):] {
-		delete(s.boxes, id)
+		delete(s.entries, id)
 	}
 	s.consumed, s.sum, s.lines = int64(len(data)), crc32.Checksum(data, castagnoli), len(lines)+1
 	s.torn, s.anew, s.unsynced = false, false, false
