@@ -184,6 +184,8 @@ func (s *session) epilogue() error {
 		func() error { return s.store(s.uids("e2"), "+", `\Flagged`) },
 		func() error { return s.copy("COPY", s.uids("e1"), "INBOX") },
 		func() error { return s.expunge(s.uids("e2")) },
+		// What came while there was no room gets its UID with the next change, or a while later.
+		func() error { return s.append("Old", part{"e3", "", "", 5}) },
 	} {
 		if err := step(); err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -192,7 +193,11 @@ func (s *session) idle(during func() error) error {
 	if err := during(); err != nil {
 		return err
 	}
-	if s.wait(func() { a, err = s.c.endIdle("EXISTS") }); err == nil && a.status != "OK" {
+	patience := clientPatience
+	if s.waiting {
+		patience = time.Second // while there is no UID to be had it need not be told
+	}
+	if s.wait(func() { a, err = s.c.endIdle("EXISTS", patience) }); err == nil && a.status != "OK" {
 		s.refused = append(s.refused, "IDLE: "+a.text)
 	}
 	return err
@@ -213,9 +218,14 @@ func (c *client) beginIdle() error {
 	}
 }
 
-// endIdle waits for a response about the mailbox, such as EXISTS, and ends IDLE.
-func (c *client) endIdle(until string) (a answer, err error) {
-	for told := false; ; {
+// endIdle waits for a response about the mailbox, such as EXISTS, and ends IDLE; after a shorter patience than
+// the client's it ends it without having been told.
+func (c *client) endIdle(until string, patience time.Duration) (a answer, err error) {
+	done := sync.OnceFunc(func() { fmt.Fprint(c.conn, "DONE\r\n") })
+	if patience < clientPatience {
+		defer time.AfterFunc(patience, done).Stop()
+	}
+	for {
 		r, err := c.response()
 		if err != nil {
 			return a, fmt.Errorf("in IDLE: %w", err)
@@ -225,9 +235,8 @@ func (c *client) endIdle(until string) (a answer, err error) {
 			a.status, a.text = flat(r[1]), flat(r[2:])
 			return a, nil
 		}
-		if len(r) > 2 && r[2] == until && !told {
-			told = true
-			fmt.Fprint(c.conn, "DONE\r\n")
+		if len(r) > 2 && r[2] == until {
+			done()
 		}
 	}
 }
