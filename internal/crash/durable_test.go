@@ -3,7 +3,6 @@
 package crash
 
 import (
-	"errors"
 	"io/fs"
 	"maps"
 	"os"
@@ -53,9 +52,44 @@ func (d *durable) now() disk {
 	return disk{maps.Clone(d.disk.dirs), maps.Clone(d.disk.files), maps.Clone(d.disk.isDir)}
 }
 
-// arrived notes that another program has put a file into a directory, durably.
-func (d *durable) arrived(path string) error {
-	return errors.Join(d.synced(path), d.synced(filepath.Dir(path)))
+// arrived notes that another program has put a file into a directory, durably. The server may have taken the file to
+// another name since, even durably; without that it is where it was put.
+func (d *durable) arrived(path string, fi fs.FileInfo, data []byte) error {
+	in, err := os.Lstat(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	tmp, err := os.Lstat(filepath.Join(filepath.Dir(filepath.Dir(path)), "tmp"))
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	ino, dir := inodeOf(fi), inodeOf(in)
+	if _, ok := d.disk.files[ino]; !ok && !d.broken[ino] {
+		d.disk.files[ino] = content{data, fi.ModTime()}
+	}
+	for at, names := range d.disk.dirs {
+		for name, had := range names {
+			switch {
+			case had != ino:
+			case at == inodeOf(tmp):
+				left := maps.Clone(names)
+				delete(left, name)
+				d.disk.dirs[at] = left
+			default:
+				return nil
+			}
+		}
+	}
+	names := maps.Clone(d.disk.dirs[dir])
+	if names == nil {
+		names = map[string]uint64{}
+	}
+	names[filepath.Base(path)] = ino
+	d.disk.dirs[dir] = names
+	d.disk.isDir[ino] = false
+	return nil
 }
 
 // lose notes that a sync of a file failed.

@@ -5,6 +5,7 @@ package crash
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -98,8 +99,8 @@ func (r *recorder) dropUnsynced(c *trial, work func() error) {
 			t.Error(err)
 		}
 	}
-	c.s.placed = func(path string) {
-		if err := d.arrived(path); err != nil {
+	c.s.placed = func(path string, fi fs.FileInfo, data []byte) {
+		if err := d.arrived(path, fi, data); err != nil {
 			t.Error(err)
 		}
 	}

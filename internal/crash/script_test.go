@@ -55,9 +55,13 @@ func (s *session) place(root, mailbox, name, flags string) error {
 	b.maybe(m.id, setOf(strings.Fields(flags)...))
 	s.toGuest(mailbox, func(g *box) { g.maybe(m.id, unseen(setOf(strings.Fields(flags)...))) })
 	final := filepath.Join(dir, name)
-	err := errors.Join(syncPath(temp), os.Rename(temp, final), syncPath(filepath.Dir(final)))
+	fi, err := os.Lstat(temp)
+	if err != nil {
+		return err
+	}
+	err = errors.Join(syncPath(temp), os.Rename(temp, final), syncPath(filepath.Dir(final)))
 	if err == nil && s.placed != nil {
-		s.placed(final)
+		s.placed(final, fi, []byte(text))
 	}
 	b.extra[m.id].sure = err == nil
 	s.toGuest(mailbox, func(g *box) { g.extra[m.id].sure = err == nil })

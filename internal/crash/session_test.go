@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"net"
 	"os"
@@ -32,7 +33,7 @@ type session struct {
 
 	wire *os.File // unless nil: what is said
 
-	placed func(path string) // unless nil: called for each file that is put into the tree past the server
+	placed func(path string, fi fs.FileInfo, data []byte) // unless nil: called for each file that is put into the tree past the server
 }
 
 func newSession(l *ledger) *session { return &session{ledger: l, mu: new(sync.Mutex)} }

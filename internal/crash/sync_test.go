@@ -4,6 +4,7 @@ package crash
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -71,8 +72,8 @@ func badSyncAt(t *testing.T, st *story, k int, n *count) (more bool) {
 	}
 	c.s.again = true
 	c.s.each(func(l *ledger) { l.waiting = true })
-	c.s.placed = func(path string) {
-		if err := b.d.arrived(path); err != nil {
+	c.s.placed = func(path string, fi fs.FileInfo, data []byte) {
+		if err := b.d.arrived(path, fi, data); err != nil {
 			t.Error(err)
 		}
 	}
