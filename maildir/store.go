@@ -13,8 +13,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	gomaildir "github.com/emersion/go-maildir"
 )
 
 // Options configure a Store; the zero value of each field is usable.
@@ -51,6 +49,7 @@ type Store struct {
 
 	parsed *parsedCache
 	memory giveBack
+	making treeMaker
 	boot   uint64 // see counter.go
 
 	cancel context.CancelFunc
@@ -93,6 +92,7 @@ func NewStore(opt Options) *Store {
 		names:   newNames(opt.Clock, opt.Host),
 		parsed:  newParsedCache(maxParsed),
 		memory:  giveBack{free: debug.FreeOSMemory},
+		making:  newTreeMaker(makeTree),
 		boot:    bootID(),
 		trees:   make(map[fileID]*Tree),
 		folders: make(map[*Folder]bool),
@@ -226,13 +226,7 @@ func (s *Store) OpenTree(path string, opt TreeOptions) (*Tree, error) {
 		opt.Separator = '/'
 	}
 	path = filepath.Clean(path)
-	top, err := openTopDir(path)
-	if errors.Is(err, os.ErrNotExist) && opt.Create {
-		if err := makeTree(path); err != nil {
-			return nil, err
-		}
-		top, err = openTopDir(path)
-	}
+	top, err := s.making.open(path, opt.Create)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("%s: %w", path, ErrNoFolder)
 	}
@@ -260,47 +254,5 @@ func (s *Store) releaseTreeLocked(t *Tree) {
 	if t.refs--; t.refs == 0 {
 		delete(s.trees, t.top.id)
 		t.top.close()
-	}
-}
-
-// makeTree makes an empty Maildir, and its missing parents, durably: the first message that comes must not be
-// lost with the directory that it is in. What cannot be made durable is removed again, else the next one would
-// find a tree that is there, and sync nothing.
-func makeTree(path string) (err error) {
-	made := []string{path}
-	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
-		if _, err := os.Lstat(dir); err == nil || dir == filepath.Dir(dir) {
-			made = append(made, dir) // holds the name of the topmost that is made
-			break
-		}
-		made = append(made, dir)
-	}
-	defer func() {
-		if err != nil {
-			unmakeTree(path, made[:len(made)-1])
-		}
-	}()
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return wrapSys("make", path, err)
-	}
-	if err := gomaildir.Dir(path).Init(); err != nil {
-		return wrapSys("make", path, err)
-	}
-	for _, dir := range made {
-		if err := syncDir(dir); err != nil {
-			return wrapSys("sync", dir, err)
-		}
-	}
-	return nil
-}
-
-// unmakeTree removes the empty directories of a tree, and the parents that were made for it, innermost first. What
-// somebody has put something into meanwhile stays.
-func unmakeTree(path string, made []string) {
-	for _, sub := range []string{"tmp", "new", "cur"} {
-		os.Remove(filepath.Join(path, sub))
-	}
-	for _, dir := range made {
-		os.Remove(dir)
 	}
 }
