@@ -7,7 +7,7 @@
 // tmp/, new/ and cur/. A message is a file; its name up to ':' is its identity
 // (name.go), what follows are its flags. Beside the messages lie, in Dovecot's
 // formats, the uid list (uidlist.go), the names of keywords (keywords.go), the
-// subscriptions, the ACL files (acl.go), which are octets here, and the count of UIDVALIDITYs. Everything below a root is opened
+// subscriptions, the ACL files (acl.go), which are octets here, the user's own files (ownfile.go) and the count of UIDVALIDITYs. Everything below a root is opened
 // in fsys.go, by os.Root, without following links.
 //
 // # In memory
@@ -33,7 +33,7 @@
 // folder, the dot lock of the same folder or tree, the flock on its postroom.modseq. Only a move (move.go) holds
 // the first two of two folders, the one with the lower inode first. Store.mu, Folder.subMu, subscribers.mu, queue.mu and
 // watcher.mu are leaves: nothing is waited for under them. A barrier is waited
-// for under Folder.mu, which the watcher's goroutine never takes. The lock of dovecot-acl has no mutex before it: locker's
+// for under Folder.mu, which the watcher's goroutine never takes. The locks of dovecot-acl and of own files have no mutex before them: locker's
 // table keeps this process's goroutines apart. ACLWatch has locks of its own, and itself takes none of these while it holds one.
 //
 // # Goroutines

@@ -34,6 +34,8 @@ var (
 	ErrTooMany = errors.New("limit reached")
 	// ErrCannot: the operation cannot be done on this folder, INBOX for example.
 	ErrCannot = errors.New("cannot be done to this folder")
+	// ErrNoFile: there is no own file of that name.
+	ErrNoFile = errors.New("no such file")
 	// ErrClosed: the store has been closed.
 	ErrClosed = errors.New("store is closed")
 )

@@ -67,6 +67,7 @@ var (
 	ErrDamaged  = maildir.ErrDamaged
 	ErrTooBig   = maildir.ErrTooBig
 	ErrTooMany  = maildir.ErrTooMany
+	ErrNoFile   = maildir.ErrNoFile
 )
 
 // Config says where mail lies and how it is named.
