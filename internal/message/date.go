@@ -12,10 +12,15 @@ func (m *Message) SentDate() (time.Time, bool) {
 	if m.record != nil {
 		return m.record.SentDate()
 	}
-	if e := m.Root.Envelope; e.Date.Set {
-		return parseDate(e.Date.Value)
+	return m.Root.Envelope.SentDate()
+}
+
+// SentDate is Message.SentDate for an envelope, also one of an embedded message.
+func (e *Envelope) SentDate() (time.Time, bool) {
+	if !e.Date.Set {
+		return time.Time{}, false
 	}
-	return time.Time{}, false
+	return parseDate(e.Date.Value)
 }
 
 const months = "janfebmaraprmayjunjulaugsepoctnovdec"
