@@ -14,6 +14,7 @@ import (
 	"postroom/internal/config"
 	"postroom/internal/connlimit"
 	"postroom/pop3d"
+	"postroom/webmail"
 )
 
 // shutdownTime is what sessions have to end in; the rest of the ten seconds
@@ -28,6 +29,7 @@ type daemons struct {
 	certs    *certificates // nil without TLS
 	imap     *imapd.Server
 	pop3     *pop3d.Server
+	web      *webmail.Server
 	failed   chan error // capacity: one for each listener
 
 	wg sync.WaitGroup // the goroutines of start
@@ -66,7 +68,18 @@ func newDaemons(cfg *config.Config, log *slog.Logger) (*daemons, error) {
 			WriteTimeout: time.Duration(cfg.Limits.WriteTime),
 		},
 	})
-	return d, nil
+	proxies, err := cfg.Web.Proxies()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", cfg.Where("web.trusted_proxies"), err)
+	}
+	d.web, err = webmail.New(webmail.Options{
+		Accounts: d.accounts, Auth: d.auth, TLS: d.certs.config(), Logger: log, Conns: conns, TrustedProxies: proxies,
+		Limits: webmail.Limits{
+			IdleTimeout: time.Duration(cfg.Limits.WebIdleTime), SessionTimeout: time.Duration(cfg.Limits.WebSessionTime),
+			WriteTimeout: time.Duration(cfg.Limits.WriteTime), Message: int64(cfg.Limits.MessageSize),
+		},
+	})
+	return d, err
 }
 
 // accountConfig is what the configuration says of mail.
@@ -87,6 +100,8 @@ func (d *daemons) start(ls listeners) {
 			"imaps": func() error { return d.imap.ServeTLS(l.Listener) },
 			"pop3":  func() error { return d.pop3.Serve(l.Listener) },
 			"pop3s": func() error { return d.pop3.ServeTLS(l.Listener) },
+			"web":   func() error { return d.web.Serve(l.Listener) },
+			"webs":  func() error { return d.web.ServeTLS(l.Listener) },
 		}
 		name := l.protocol
 		if l.tls {
@@ -94,7 +109,8 @@ func (d *daemons) start(ls listeners) {
 		}
 		d.wg.Go(func() {
 			err := serve[name]()
-			if err != nil && !errors.Is(err, imapd.ErrServerClosed) && !errors.Is(err, pop3d.ErrServerClosed) {
+			if err != nil && !errors.Is(err, imapd.ErrServerClosed) && !errors.Is(err, pop3d.ErrServerClosed) &&
+				!errors.Is(err, webmail.ErrServerClosed) {
 				d.failed <- fmt.Errorf("%s on %s: %w", name, l.Addr(), err)
 			}
 		})
@@ -112,10 +128,11 @@ func (d *daemons) shutdown() error {
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownTime)
 	defer cancel()
 	d.auth.Close()
-	var errs [2]error
+	var errs [3]error
 	var wg sync.WaitGroup
 	wg.Go(func() { errs[0] = d.imap.Shutdown(ctx) })
 	wg.Go(func() { errs[1] = d.pop3.Shutdown(ctx) })
+	wg.Go(func() { errs[2] = d.web.Shutdown(ctx) })
 	wg.Wait()
 	d.wg.Wait()
 	for _, err := range errs {

@@ -25,7 +25,7 @@ import (
 )
 
 func demoCommand() *cobra.Command {
-	var dir, imap, pop3 string
+	var dir, imap, pop3, web string
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Serve sample mail on this machine, to try Postroom out",
@@ -34,16 +34,17 @@ arrives and who logs in. Nothing has to be installed or configured. Without --di
 thrown away at the end.`,
 		Args: exactArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runDemo(cmd.Context(), cmd.OutOrStdout(), dir, imap, pop3)
+			return runDemo(cmd.Context(), cmd.OutOrStdout(), dir, imap, pop3, web)
 		},
 	}
 	cmd.Flags().StringVar(&dir, "dir", "", "keep the mail in `DIR`; what is there already is served as it is")
 	cmd.Flags().StringVar(&imap, "imap", "127.0.0.1:1143", "`ADDR` for IMAP")
 	cmd.Flags().StringVar(&pop3, "pop3", "127.0.0.1:1110", "`ADDR` for POP3")
+	cmd.Flags().StringVar(&web, "web", "127.0.0.1:8080", "`ADDR` for the web mail")
 	return cmd
 }
 
-func runDemo(ctx context.Context, out io.Writer, dir, imap, pop3 string) error {
+func runDemo(ctx context.Context, out io.Writer, dir, imap, pop3, web string) error {
 	// Signals are caught before anything is made that wants removing.
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer stop()
@@ -60,13 +61,13 @@ func runDemo(ctx context.Context, out io.Writer, dir, imap, pop3 string) error {
 	if err != nil {
 		return err
 	}
-	cfg, err := demoConfig(dir, imap, pop3)
+	cfg, err := demoConfig(dir, imap, pop3, web)
 	if err != nil {
 		return err
 	}
 	ls, err := listen(cfg)
 	if err != nil {
-		return usageError{fmt.Errorf("%w (see --imap and --pop3)", err)}
+		return usageError{fmt.Errorf("%w (see --imap, --pop3 and --web)", err)}
 	}
 	defer ls.close()
 	out = &oneWriter{w: out}
@@ -77,7 +78,7 @@ func runDemo(ctx context.Context, out io.Writer, dir, imap, pop3 string) error {
 		return err
 	}
 	defer d.close()
-	sayHello(out, dir, ls.addrs("imap"), ls.addrs("pop3"), thrownAway)
+	sayHello(out, dir, ls, thrownAway)
 	d.start(ls)
 	var watching sync.WaitGroup
 	for _, u := range demo.Users() {
@@ -98,7 +99,7 @@ func runDemo(ctx context.Context, out io.Writer, dir, imap, pop3 string) error {
 }
 
 // demoConfig makes the sample mail and the users file.
-func demoConfig(dir, imap, pop3 string) (*config.Config, error) {
+func demoConfig(dir, imap, pop3, web string) (*config.Config, error) {
 	if err := demo.Build(dir, time.Now()); err != nil {
 		return nil, err
 	}
@@ -124,17 +125,18 @@ func demoConfig(dir, imap, pop3 string) (*config.Config, error) {
 	cfg := config.Default()
 	cfg.Mail.Root = filepath.Join(dir, "{user}", "Maildir")
 	cfg.Auth.Users = users
-	cfg.IMAP.Listen, cfg.POP3.Listen = []string{imap}, []string{pop3}
+	cfg.IMAP.Listen, cfg.POP3.Listen, cfg.Web.Listen = []string{imap}, []string{pop3}, []string{web}
 	return &cfg, writeDemoConfig(filepath.Join(dir, demoConfigName), &cfg)
 }
 
-func sayHello(w io.Writer, dir, imap, pop3 string, thrownAway bool) {
+func sayHello(w io.Writer, dir string, ls listeners, thrownAway bool) {
 	kept := "It is thrown away at the end."
 	if !thrownAway {
 		kept = "It stays there."
 	}
 	fmt.Fprintf(w, `Postroom serves sample mail. End it with Ctrl-C.
 
+  Web   http://%[6]s
   IMAP  %[1]s      POP3  %[2]s      no TLS
   Users alice and bob, password demo
   Mail  %[3]s  %[4]s
@@ -146,7 +148,7 @@ Try, in another terminal:
   printf 'From: you@example.org\nSubject: Hello\n\nHi!\n' > %[3]s/alice/Maildir/new/$(date +%%s).$$.me
 
 %[5]sWhat arrives is shown here, and who logs in.
-`, imap, pop3, dir, kept, howToShare(dir))
+`, ls.addrs("imap"), ls.addrs("pop3"), dir, kept, howToShare(dir), ls.addrs("web"))
 }
 
 // folderLook is how often the demo looks for folders made meanwhile.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"strings"
 	"sync"
 )
 
@@ -28,14 +29,17 @@ func (h loginLines) Handle(ctx context.Context, r slog.Record) error {
 		return true
 	})
 	protocol := "IMAP"
-	if attrs["protocol"] == "pop3" {
+	switch {
+	case attrs["protocol"] == "pop3":
 		protocol = "POP3"
+	case strings.HasPrefix(r.Message, "web "):
+		protocol = "web"
 	}
 	verb := ""
 	switch r.Message {
-	case "imap login", "login":
+	case "imap login", "login", "web login":
 		verb = "logs in"
-	case "imap login failed", "authentication failed":
+	case "imap login failed", "authentication failed", "web login failed":
 		verb = "is refused"
 	}
 	if verb != "" {

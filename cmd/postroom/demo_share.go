@@ -31,6 +31,7 @@ func writeDemoConfig(path string, cfg *config.Config) error {
 		"auth": {"users": cfg.Auth.Users},
 		"imap": {"listen": cfg.IMAP.Listen},
 		"pop3": {"listen": cfg.POP3.Listen},
+		"web":  {"listen": cfg.Web.Listen},
 	}
 	if os.Geteuid() == 0 {
 		tables["process"] = map[string]any{"user": "root"} // as the demo is

@@ -21,7 +21,7 @@ func TestDemoShowsWhatHappens(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	done := make(chan error, 1)
-	go func() { done <- runDemo(ctx, &out, dir, "127.0.0.1:0", "127.0.0.1:0") }()
+	go func() { done <- runDemo(ctx, &out, dir, "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0") }()
 	wait := func(pattern string) []string {
 		t.Helper()
 		re := regexp.MustCompile(pattern)

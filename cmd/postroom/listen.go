@@ -16,14 +16,14 @@ import (
 // listener is one bound address.
 type listener struct {
 	net.Listener
-	protocol string // "imap", "pop3"
+	protocol string // "imap", "pop3", "web"
 	tls      bool   // from the first octet
 }
 
 type listeners []listener
 
 // listen binds every address, or takes the sockets that systemd bound: those
-// are told apart by the names imap, imaps, pop3, pop3s (FileDescriptorName=).
+// are told apart by the names imap, imaps, pop3, pop3s, web, webs (FileDescriptorName=).
 func listen(cfg *config.Config) (listeners, error) {
 	passed, err := activation.ListenersWithNames()
 	if err != nil {
@@ -42,6 +42,8 @@ func listen(cfg *config.Config) (listeners, error) {
 		{"imap.listen_tls", "imaps", "imap", true, cfg.IMAP.ListenTLS},
 		{"pop3.listen", "pop3", "pop3", false, cfg.POP3.Listen},
 		{"pop3.listen_tls", "pop3s", "pop3", true, cfg.POP3.ListenTLS},
+		{"web.listen", "web", "web", false, cfg.Web.Listen},
+		{"web.listen_tls", "webs", "web", true, cfg.Web.ListenTLS},
 	} {
 		if len(passed) > 0 {
 			for _, l := range passed[want.name] {
@@ -79,13 +81,13 @@ func network(addr string) string {
 func checkPassed(cfg *config.Config, passed map[string][]net.Listener) error {
 	for name, ls := range passed {
 		switch name {
-		case "imap", "pop3":
-		case "imaps", "pop3s":
+		case "imap", "pop3", "web":
+		case "imaps", "pop3s", "webs":
 			if cfg.TLS.Certificate == "" {
 				return fmt.Errorf("%s: systemd passed a socket named %q, and TLS wants a certificate", cfg.Where("tls.certificate"), name)
 			}
 		default:
-			return fmt.Errorf("systemd passed %d sockets named %q: FileDescriptorName= has to be imap, imaps, pop3 or pop3s", len(ls), name)
+			return fmt.Errorf("systemd passed %d sockets named %q: FileDescriptorName= has to be imap, imaps, pop3, pop3s, web or webs", len(ls), name)
 		}
 	}
 	return nil

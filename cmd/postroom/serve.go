@@ -18,8 +18,8 @@ func serveCommand() *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "Serve IMAP and POP3 as the configuration says",
-		Long: `Serve IMAP and POP3 as the configuration says, until SIGTERM or SIGINT.
+		Short: "Serve IMAP, POP3 and the web mail as the configuration says",
+		Long: `Serve IMAP, POP3 and the web mail as the configuration says, until SIGTERM or SIGINT.
 SIGHUP reads users and certificates again. config.toml.example explains every key.`,
 		Args: exactArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -56,7 +56,7 @@ func serve(ctx context.Context, cfg *config.Config) error {
 	}
 	defer d.close()
 	d.start(listeners)
-	log.Info("serving", "version", version(), "imap", listeners.addrs("imap"), "pop3", listeners.addrs("pop3"))
+	log.Info("serving", "version", version(), "imap", listeners.addrs("imap"), "pop3", listeners.addrs("pop3"), "web", listeners.addrs("web"))
 	notifySystemd(log, daemon.SdNotifyReady)
 	for {
 		select {

@@ -4,6 +4,7 @@ package auth
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -26,9 +27,22 @@ var (
 	ErrPrivacyRequired = errors.New("encryption is required to log in")
 )
 
+// Mark is what stands for a user's password, and for where he may log in from, as the users file has them. It tells
+// nothing of the password but whether it is another one.
+type Mark [sha256.Size]byte
+
+// Mark gives a user's mark; ok is false if there is no such user. A session that was begun with one mark is to end when there is another.
+func (s *Service) Mark(name string) (m Mark, ok bool) {
+	e, ok := s.current().Lookup(name)
+	if !ok {
+		return m, false
+	}
+	return sha256.Sum256(fmt.Appendf(nil, "%q %q %v", e.password.scheme, e.password.text, e.access)), true
+}
+
 // Request is a user name and a password.
 type Request struct {
-	Protocol   string // "imap", "pop3"
+	Protocol   string // "imap", "pop3", "web"
 	RemoteAddr netip.Addr
 	TLS        bool
 	User       string

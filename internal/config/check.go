@@ -2,6 +2,8 @@ package config
 
 import (
 	"fmt"
+	"net"
+	"net/netip"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -47,6 +49,7 @@ func (c *Config) check(mustHaveUsers bool) []problem {
 		wrong("auth.mechanisms", "%w", err)
 	}
 	c.checkListeners(wrong)
+	c.checkWeb(wrong)
 	c.checkTLS(wrong)
 	if c.POP3.UIDL != "dovecot" && c.POP3.UIDL != "courier" {
 		wrong("pop3.uidl", "%q: it is \"dovecot\" or \"courier\"", c.POP3.UIDL)
@@ -106,6 +109,7 @@ func (c *Config) checkListeners(wrong wrongFunc) {
 	}{
 		{"imap.listen", c.IMAP.Listen, false}, {"imap.listen_tls", c.IMAP.ListenTLS, true},
 		{"pop3.listen", c.POP3.Listen, false}, {"pop3.listen_tls", c.POP3.ListenTLS, true},
+		{"web.listen", c.Web.Listen, false}, {"web.listen_tls", c.Web.ListenTLS, true},
 	} {
 		for _, a := range l.addrs {
 			total++
@@ -121,7 +125,27 @@ func (c *Config) checkListeners(wrong wrongFunc) {
 		}
 	}
 	if total == 0 {
-		wrong("imap.listen", "nothing listens: give imap or pop3 an address")
+		wrong("imap.listen", "nothing listens: give imap, pop3 or web an address")
+	}
+}
+
+// checkWeb: a browser cannot be asked for STARTTLS, so plain HTTP is for this machine, and for proxies that do TLS.
+func (c *Config) checkWeb(wrong wrongFunc) {
+	proxies, err := c.Web.Proxies()
+	if err != nil {
+		wrong("web.trusted_proxies", "%w", err)
+	}
+	for _, a := range c.Web.Listen {
+		host, _, _ := net.SplitHostPort(a)
+		ip, err := netip.ParseAddr(host)
+		local := host == "localhost" || err == nil && ip.Unmap().IsLoopback()
+		if !local && len(proxies) == 0 && len(c.Web.TrustedProxies) == 0 {
+			wrong("web.listen", "%q: nobody may sign in there, since passwords would go over the net in clear: "+
+				"use web.listen_tls, or name the proxy that does TLS in web.trusted_proxies", a)
+		}
+	}
+	if c.Limits.WebSessionTime < c.Limits.WebIdleTime {
+		wrong("limits.web_session_time", "it must not be less than limits.web_idle_time")
 	}
 }
 
@@ -153,6 +177,8 @@ func (c *Config) checkLimits(wrong wrongFunc) {
 		"limits.command_size":            int64(c.Limits.CommandSize),
 		"limits.login_time":              int64(c.Limits.LoginTime),
 		"limits.write_time":              int64(c.Limits.WriteTime),
+		"limits.web_idle_time":           int64(c.Limits.WebIdleTime),
+		"limits.web_session_time":        int64(c.Limits.WebSessionTime),
 	} {
 		if n <= 0 {
 			wrong(key, "it must be more than 0")

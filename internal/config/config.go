@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"regexp"
 	"strings"
@@ -24,6 +25,7 @@ type Config struct {
 	Auth    Auth    `toml:"auth"`
 	IMAP    IMAP    `toml:"imap"`
 	POP3    POP3    `toml:"pop3"`
+	Web     Web     `toml:"web"`
 	TLS     TLS     `toml:"tls"`
 	Process Process `toml:"process"`
 	Limits  Limits  `toml:"limits"`
@@ -83,6 +85,33 @@ type POP3 struct {
 	LoginDelay Duration `toml:"login_delay"`
 }
 
+// Web is the web mail.
+type Web struct {
+	Listen         []string `toml:"listen"`
+	ListenTLS      []string `toml:"listen_tls"`
+	TrustedProxies []string `toml:"trusted_proxies"`
+}
+
+// Proxies gives the networks of the trusted proxies; an address is a network of its own.
+func (w Web) Proxies() ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, text := range w.TrustedProxies {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			addr, aerr := netip.ParseAddr(text)
+			if aerr != nil || addr.Zone() != "" {
+				return nil, fmt.Errorf("%q is neither an address nor a network such as \"192.0.2.0/24\"", text)
+			}
+			p = netip.PrefixFrom(addr, addr.BitLen())
+		}
+		if p.Addr().Is4In6() && p.Bits() >= 96 {
+			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+		}
+		out = append(out, p.Masked())
+	}
+	return out, nil
+}
+
 // TLS is the certificate of all listeners.
 type TLS struct {
 	Certificate string `toml:"certificate"`
@@ -108,6 +137,8 @@ type Limits struct {
 	LoginTime             Duration `toml:"login_time"`
 	IMAPIdleTime          Duration `toml:"imap_idle_time"`
 	POP3IdleTime          Duration `toml:"pop3_idle_time"`
+	WebIdleTime           Duration `toml:"web_idle_time"`
+	WebSessionTime        Duration `toml:"web_session_time"`
 	WriteTime             Duration `toml:"write_time"`
 }
 
@@ -159,7 +190,8 @@ func Default() Config {
 			Connections: 10000, ConnectionsPerAddress: 200, ConnectionsPerUser: 50,
 			MessageSize: 100 << 20, CommandSize: 2 << 20,
 			LoginTime: Duration(time.Minute), IMAPIdleTime: Duration(30 * time.Minute),
-			POP3IdleTime: Duration(10 * time.Minute), WriteTime: Duration(2 * time.Minute),
+			POP3IdleTime: Duration(10 * time.Minute), WebIdleTime: Duration(30 * time.Minute),
+			WebSessionTime: Duration(12 * time.Hour), WriteTime: Duration(2 * time.Minute),
 		},
 		Log: Log{Level: "info", Format: "text"},
 	}

@@ -1,0 +1,24 @@
+package webmail
+
+import "net/http"
+
+// shortcut is a key, or two one after the other, and what it does; static/keys.js and its like listen for them.
+type shortcut struct {
+	Keys string
+	Key  string // of the text
+}
+
+// shortcuts are all there are, in the order of the help.
+var shortcuts = []shortcut{
+	{"?", "keys.help"},
+	{"g i", "keys.inbox"},
+	{"g f", "keys.folders"},
+	{"g s", "keys.settings"},
+	{"u", "keys.back"},
+	{"Esc", "keys.close"},
+}
+
+// keysPage is the help without JavaScript; with it the same is an overlay.
+func keysPage(w http.ResponseWriter, r *http.Request, n *session) error {
+	return n.page(w, r, view{Name: "keys", Title: "keys.title", Data: shortcuts, Pane: "list"})
+}
