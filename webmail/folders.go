@@ -273,21 +273,29 @@ type deleteData struct {
 }
 
 func deleteFolderPage(w http.ResponseWriter, r *http.Request, n *session) error {
+	box := n.user.Canonical(r.FormValue("box"))
+	have, err := n.user.MyRights(r.Context(), box)
+	switch {
+	case err != nil:
+		return err
+	case !have.Has(account.Lookup):
+		return account.ErrNoFolder
+	}
+	f := folder{Entry: account.Entry{Name: box, Rights: have}, Total: -1}
+	if !f.MayDelete() {
+		return account.ErrNoRight
+	}
+	if have.Has(account.Read) {
+		f.Link = boxLink("/", box, 0)
+		n.count(r.Context(), &f)
+	}
 	list, err := n.folders(r.Context())
 	if err != nil {
 		return err
 	}
-	box := n.user.Canonical(r.FormValue("box"))
-	i := slices.IndexFunc(list, func(f folder) bool { return f.Name == box && !f.NonExistent })
-	if i < 0 {
-		return account.ErrNoFolder
-	}
-	f := &list[i]
-	if !f.MayDelete() {
-		return account.ErrNoRight
-	}
-	n.count(r.Context(), f)
-	return n.page(w, r, view{Name: "folder-delete", Title: "folders.delete", Data: deleteData{f.Name, f.Total, f.HasChildren}, Pane: "list"})
+	below := box + string(n.user.Separator())
+	d := deleteData{box, f.Total, slices.ContainsFunc(list, func(o folder) bool { return strings.HasPrefix(o.Name, below) })}
+	return n.page(w, r, view{Name: "folder-delete", Title: "folders.delete", Data: d, Pane: "list"})
 }
 
 func deleteFolder(w http.ResponseWriter, r *http.Request, n *session) error {

@@ -161,15 +161,18 @@ func (s *site) append(user, box string, flags account.Flags, texts ...string) (v
 	return v, uids
 }
 
-// grant writes the ACL file of a mailbox in a user's tree; "" takes it away.
-func (s *site) grant(user, box string, lines ...string) {
+// grant gives a user the rights of these letters in a mailbox of another one, and no more.
+func (s *site) grant(owner, box, user, letters string) {
 	s.t.Helper()
-	dir := s.root(user)
-	if box != inbox {
-		dir = filepath.Join(dir, "."+strings.ReplaceAll(box, "/", "."))
+	id, _, err := account.ParseIdentifier(user)
+	if err != nil {
+		s.t.Fatal(err)
 	}
-	file := filepath.Join(dir, "dovecot-acl")
-	if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+	mode, rights, err := account.ParseModRights(letters)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if _, err := s.open(owner).SetACL(s.t.Context(), box, id, false, mode, rights); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -333,4 +336,13 @@ func proxiesOf(texts ...string) (out []netip.Prefix) {
 		out = append(out, netip.MustParsePrefix(p))
 	}
 	return out
+}
+
+// boxQuery is the address of a page with pairs of names and values.
+func boxQuery(path string, pairs ...string) string {
+	q := make(url.Values)
+	for i := 0; i+1 < len(pairs); i += 2 {
+		q.Set(pairs[i], pairs[i+1])
+	}
+	return path + "?" + q.Encode()
 }

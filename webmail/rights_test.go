@@ -1,0 +1,153 @@
+package webmail
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"postroom/internal/account"
+)
+
+// walked is a request for a mailbox %M of another user, and the rights on it that it cannot do without. In it, %V is its
+// UIDVALIDITY, %U the UID of its one message, which is unread. The user has all rights but one on %M, and all on %T,
+// which %M lies below; %S is a mailbox below %M on which he has the rights that he has on %M.
+type walked struct {
+	request string // of a POST with its form: path and query; the query is the form then
+	wants   string // refused without any of these; "" is never refused
+	// done tells whether the request has done what it is for; nil if it only shows something.
+	done func(w *walk) bool
+}
+
+var everyRequest = []walked{
+	{"GET /?box=%M", "r", nil},
+	{"GET /message?box=%M&v=%V&uid=%U", "r", nil},
+	{"GET /folders", "", nil},
+	{"POST /folders/create?parent=%M&name=New", "k", func(w *walk) bool { return w.exists("/New") }},
+	{"POST /folders/rename?box=%M/Sub&parent=%M&name=Other", "xk", func(w *walk) bool { return w.exists("/Other") && !w.exists("/Sub") }},
+	{"GET /folders/delete?box=%M", "lx", nil},
+	{"POST /folders/delete?box=%M/Sub", "x", func(w *walk) bool { return !w.exists("/Sub") }},
+	{"POST /folders/subscribe?box=%M&on=1", "l", func(w *walk) bool { return w.subscribed() }},
+	{"POST /folders/subscribe?box=%M&on=0", "", nil},
+}
+
+// noMail are the routes that touch no mailbox.
+var noMail = map[string]bool{
+	"GET /settings": true, "POST /settings": true, "GET /sessions": true, "POST /sessions/end": true, "GET /keys": true, "POST /logout": true,
+}
+
+// walk is one request of the walk under way.
+type walk struct {
+	*site
+	box string // of alice
+	bob *browser
+}
+
+func (w *walk) exists(below string) bool {
+	_, err := w.open("alice").MyRights(w.t.Context(), w.box+below)
+	return err == nil
+}
+
+func (w *walk) subscribed() bool {
+	names, err := w.open("bob").Subscriptions(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return strings.Contains(strings.Join(names, "\n")+"\n", w.box+"\n")
+}
+
+// TestMissingRights walks all routes with each single right missing: what wants it is refused and has changed nothing, all else works.
+func TestMissingRights(t *testing.T) {
+	for _, rt := range routes {
+		pattern := strings.TrimSuffix(rt.pattern, "{$}")
+		in := false
+		for _, step := range everyRequest {
+			path, _, _ := strings.Cut(step.request, "?")
+			in = in || path == pattern
+		}
+		if in == noMail[pattern] {
+			t.Errorf("%s: walked %v", pattern, in)
+		}
+	}
+	for _, missing := range "-lrswipkxtea" {
+		t.Run(string(missing), func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			s.folder("alice", "Top")
+			bob := s.login("bob")
+			for i, step := range everyRequest {
+				w := &walk{s, fmt.Sprintf("Top/M%d", i), bob}
+				w.step(step, strings.Trim(string(missing), "-"))
+			}
+		})
+	}
+}
+
+func (w *walk) step(step walked, missing string) {
+	w.t.Helper()
+	w.folder("alice", w.box)
+	w.folder("alice", w.box+"/Sub")
+	v, uids := w.append("alice", w.box, 0, mail("carol@example.org", "Hello", "Hi"))
+	rights := "lrswipkxtea"
+	if missing != "" {
+		rights = strings.Replace(rights, missing, "", 1)
+	}
+	w.grant("alice", "Top", "bob", "lrswipkxtea")
+	w.grant("alice", w.box, "bob", rights)
+	w.grant("alice", w.box+"/Sub", "bob", rights)
+	name := "Other Users/alice/" + w.box
+	request := strings.NewReplacer("%M", name, "%V", fmt.Sprint(v), "%U", fmt.Sprint(uids[0])).Replace(step.request)
+	p := w.bob.request(request)
+	refused := missing != "" && strings.Contains(step.wants, missing)
+	if got := p.status >= 400; got != refused {
+		w.t.Errorf("%s without %q: status %d", request, missing, p.status)
+	}
+	if step.done != nil && step.done(w) == refused {
+		w.t.Errorf("%s without %q: done %v", request, missing, !refused)
+	}
+	if step.request == "GET /message?box=%M&v=%V&uid=%U" && !refused {
+		// It is marked as seen by whoever may.
+		if st, err := w.open("bob").Status(w.t.Context(), name, account.StatusOptions{}); err != nil || (st.Unseen == 0) == (missing == "s") {
+			w.t.Errorf("%s without %q: %d unseen, %v", request, missing, st.Unseen, err)
+		}
+	}
+}
+
+// request sends "GET path?query", or "POST path?form".
+func (b *browser) request(s string) answer {
+	b.t.Helper()
+	method, target, _ := strings.Cut(s, " ")
+	path, query, _ := strings.Cut(target, "?")
+	var pairs []string
+	for pair := range strings.SplitSeq(query, "&") {
+		k, v, _ := strings.Cut(pair, "=")
+		pairs = append(pairs, k, v)
+	}
+	if method == http.MethodPost {
+		return b.post(path, pairs...)
+	}
+	return b.get(boxQuery(path, pairs...))
+}
+
+// Who may not look a folder up gets octet by octet the answer that he gets for one that is not there.
+func TestHiddenIsMissing(t *testing.T) {
+	s := newSite(t)
+	s.folder("alice", "Secret")
+	s.folder("alice", "Seen")
+	s.grant("alice", "Seen", "bob", "l")
+	v, uids := s.append("alice", "Secret", 0, mail("carol@example.org", "Hello", "Hi"))
+	b := s.login("bob")
+	for _, step := range everyRequest {
+		if !strings.Contains(step.request, "%M") || strings.Contains(step.request, "subscribe?box=%M&on=0") {
+			continue
+		}
+		ask := func(name string) answer {
+			return b.request(strings.NewReplacer("%M", "Other Users/alice/"+name, "%V", fmt.Sprint(v), "%U", fmt.Sprint(uids[0])).Replace(step.request))
+		}
+		hidden, missing := ask("Secret"), ask("Nothing")
+		if hidden.status != missing.status || hidden.body != missing.body || hidden.status != http.StatusNotFound {
+			t.Errorf("%s: hidden %d, missing %d\n%s\n%s", step.request, hidden.status, missing.status, hidden.body, missing.body)
+		}
+	}
+	b.get("/?box=Other+Users/alice/Seen").want(t, http.StatusForbidden, "right")
+}
