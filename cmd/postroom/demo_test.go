@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -55,6 +57,24 @@ func TestDemoShowsWhatHappens(t *testing.T) {
 	ask(addrs[1], `\n\d\d:\d\d:\d\d  "alice" is refused by IMAP`+from, "a LOGIN alice wrong")
 	ask(addrs[2], `\n\d\d:\d\d:\d\d  "bob" logs in by POP3`+from, "USER bob", "PASS demo")
 	ask(addrs[2], `\n\d\d:\d\d:\d\d  "x" is refused by POP3`+from, "USER x", "PASS wrong")
+	web := wait(`\n  Web   (http://\S+)\n`)[1]
+	signIn := func(password string) *http.Response {
+		t.Helper()
+		resp, err := http.PostForm(web+"/login", url.Values{"user": {"alice"}, "password": {password}, "next": {"/settings"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp
+	}
+	if resp := signIn("wrong"); resp.StatusCode != http.StatusForbidden {
+		t.Error(resp.Status)
+	}
+	wait(`\n\d\d:\d\d:\d\d  "alice" is refused by web` + from)
+	if resp := signIn("demo"); resp.Request.URL.Path != "/login" { // no cookies are kept here
+		t.Error(resp.Request.URL)
+	}
+	wait(`\n\d\d:\d\d:\d\d  "alice" logs in by web` + from)
 	shared := wait(`he has it as ("Other Users/.*")\.`)[1]
 	change := wait(`\n  (.* acl set .*)\n`)[1]
 	if err := converse(addrs[1], "a LOGIN bob demo", "a OK", "b MYRIGHTS "+shared, "* MYRIGHTS "+shared+" lrs", "c LOGOUT", "c OK"); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"os/user"
@@ -149,7 +150,7 @@ func TestSocketActivation(t *testing.T) {
 	s := newSite(t)
 	var files []*os.File
 	var addrs []string
-	for range 4 {
+	for range 5 {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
@@ -165,11 +166,11 @@ func TestSocketActivation(t *testing.T) {
 	activate := func(names string) func(*exec.Cmd) {
 		return func(cmd *exec.Cmd) {
 			cmd.Path, cmd.Args = "/bin/sh", append([]string{"sh", "-c", `LISTEN_PID=$$ exec "$@"`, "sh"}, cmd.Args...)
-			cmd.Env = append(cmd.Env, "LISTEN_FDS=4", "LISTEN_FDNAMES="+names)
+			cmd.Env = append(cmd.Env, "LISTEN_FDS=5", "LISTEN_FDNAMES="+names)
 			cmd.ExtraFiles = files
 		}
 	}
-	c := s.serve(s.config(asRoot()), s.path("notify"), activate("pop3s:imap:pop3:imaps"))
+	c := s.serve(s.config(asRoot()), s.path("notify"), activate("pop3s:imap:pop3:imaps:webs"))
 	trust := &tls.Config{InsecureSkipVerify: true}
 	for i, want := range []struct {
 		tls      *tls.Config
@@ -179,15 +180,21 @@ func TestSocketActivation(t *testing.T) {
 			t.Errorf("socket %d: %s", i, got)
 		}
 	}
+	web := &http.Client{Transport: &http.Transport{TLSClientConfig: trust, DisableKeepAlives: true}}
+	if resp, err := web.Get("https://" + addrs[4] + "/login"); err != nil || resp.StatusCode != http.StatusOK {
+		t.Errorf("socket 4: %v %v", resp, err)
+	} else {
+		resp.Body.Close()
+	}
 	if strings.Contains(c.addr("imap", 0), ":0") || c.addr("imap", 0) != addrs[1] {
 		t.Error("it listens at", c.addr("imap", 0))
 	}
 	c.end()
 
 	for names, want := range map[string]string{
-		"imap:pop3:smtp:pop3":   `"smtp"`,
-		"imap::imap:imap":       "FileDescriptorName=",
-		"imaps:imap:pop3s:pop3": "no-tls.toml:8: tls.certificate: ",
+		"imap:pop3:smtp:pop3:web":   `"smtp"`,
+		"imap::imap:imap:web":       "FileDescriptorName=",
+		"imaps:imap:pop3s:pop3:web": "no-tls.toml:8: tls.certificate: ",
 	} {
 		s.write("no-tls.toml", "[mail]\nroot = \""+s.dir+"/mail/{user}\"\n[auth]\nusers = \""+s.path("users")+"\"\n"+asRoot()+"# none\n[tls]\n")
 		config := s.path("no-tls.toml")
