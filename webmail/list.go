@@ -25,6 +25,8 @@ type listData struct {
 	Older      string
 	Recipients bool // rows show to whom, not from whom
 	Rights     account.Rights
+	Export     string // address of all messages in one file
+	Import     string // address of the form to import messages, "" for who may not insert
 }
 
 // row is a message in a list.
@@ -103,6 +105,10 @@ func (n *session) list(r *http.Request, sel *selection, open uint32) (*listData,
 	d := &listData{
 		Box: sel.Name(), Label: n.labelOf(r, sel.Name()), V: sel.Snap.UIDValidity(), Total: sel.Snap.Len(), Unread: sel.Snap.Unseen(),
 		From: sel.Snap.Len() - end + 1, To: sel.Snap.Len() - begin, Rights: sel.Rights(), Recipients: n.sentHere(r, sel.Name()),
+		Export: sel.link("/export"),
+	}
+	if sel.Rights().Has(account.Insert) && !sel.Examined() {
+		d.Import = sel.link("/import")
 	}
 	rd := sel.Read(r.Context())
 	defer rd.Close()

@@ -40,7 +40,7 @@ func newAttachment(p *message.Part, path []int, related bool) Attachment {
 	typ, subtype := p.MediaType()
 	a := Attachment{
 		Path:    path,
-		Name:    safeName(fileName(p)),
+		Name:    SafeName(fileName(p)),
 		Type:    mediaType(typ, subtype),
 		Size:    p.Body.Size,
 		Message: p.Kind == message.Embedded,
@@ -54,7 +54,7 @@ func newAttachment(p *message.Part, path []int, related bool) Attachment {
 		}
 	}
 	if a.Message && a.Name == "" {
-		a.Name = safeName(subject(p.Children[0].Envelope))
+		a.Name = SafeName(subject(p.Children[0].Envelope))
 		if a.Name != "" {
 			a.Name += ".eml"
 		}

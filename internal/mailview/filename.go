@@ -57,9 +57,9 @@ var extensions = map[string]string{
 	"text/plain": ".txt", "text/vcard": ".vcf", "text/x-vcard": ".vcf", "video/mp4": ".mp4",
 }
 
-// safeName makes a file name of a sender's that harms no system it is saved on: one element of a path, no characters that
+// SafeName makes a file name of a sender's that harms no system it is saved on: one element of a path, no characters that
 // mean something to a shell's or Windows' file names, no name of a device, not hidden, not too long. "" if nothing is left.
-func safeName(name string) string {
+func SafeName(name string) string {
 	name = strings.ReplaceAll(message.Printable(name), `\`, "/")
 	name = path.Base(name)
 	name = strings.Map(func(r rune) rune {

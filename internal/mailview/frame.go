@@ -22,8 +22,12 @@ type Page struct {
 
 	view        *View
 	sheet, body string
-	marker      string // stands in body and sheet before the number of an inline part, and after it
+	marker      string // stands in body and sheet before the number of an inline part
+	left        int64  // octets of inline parts that may still be written
 }
+
+// cleaning bounds how much HTML is cleaned at once: each takes some tens of MiB at worst, for less than a second.
+var cleaning = make(chan struct{}, 4)
 
 // Page makes the document of a block of HTML. With remote, pictures on the web are shown, and their senders learn of it.
 // The only errors are those of reading the message.
@@ -37,6 +41,8 @@ func (v *View) Page(b Block, remote bool) (*Page, error) {
 		return nil, err
 	}
 	page := &Page{view: v, marker: "part-" + rand.Text() + "-"}
+	cleaning <- struct{}{}
+	defer func() { <-cleaning }()
 	uses := 0
 	c := newCleaner(func(address string) (string, bool) {
 		i := v.findInline(address)
@@ -85,8 +91,8 @@ func (v *View) Shown() []Attachment {
 	return list
 }
 
-// frameStyle is what a mail looks like that says nothing.
-const frameStyle = `html{color-scheme:light;background:#fff;color:#1a1a1a}
+// FrameStyle is what a mail looks like that says nothing.
+const FrameStyle = `html{color-scheme:light;background:#fff;color:#1a1a1a}
 body{margin:12px;font:15px/1.5 system-ui,sans-serif;overflow-wrap:break-word}
 img{max-width:100%;height:auto}pre{white-space:pre-wrap}
 blockquote{margin:0 0 0 .5em;padding-left:.8em;border-left:2px solid #c4c8d0}
@@ -98,13 +104,31 @@ img[data-blocked]{min-width:1em;min-height:1em;background:#eef0f3;outline:1px da
 func (p *Page) WriteTo(w io.Writer) (int64, error) {
 	out := counter{w: w}
 	out.text(`<!DOCTYPE html><html><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">` +
-		`<meta name="referrer" content="no-referrer"><title></title><style>` + frameStyle + `</style><style>`)
-	left := int64(maxInline)
-	left = p.expand(&out, p.sheet, left)
-	out.text(`</style></head><body>`)
-	p.expand(&out, p.body, left)
+		`<meta name="referrer" content="no-referrer"><title></title><style>` + FrameStyle + `</style>`)
+	_ = p.writeStyle(&out) // out remembers its errors
+	out.text(`</head><body>`)
+	_ = p.writeBody(&out)
 	out.text(`</body></html>`)
 	return out.n, out.err
+}
+
+// WriteSection writes the style element and the body of the mail, as a part of a larger document under the same policy.
+func (p *Page) WriteSection(w io.Writer) error {
+	out := counter{w: w}
+	_ = p.writeStyle(&out)
+	return p.writeBody(&out)
+}
+
+func (p *Page) writeStyle(out *counter) error {
+	out.text("<style>")
+	p.left = p.expand(out, p.sheet, maxInline)
+	out.text("</style>")
+	return out.err
+}
+
+func (p *Page) writeBody(out *counter) error {
+	p.left = p.expand(out, p.body, p.left)
+	return out.err
 }
 
 // expand writes text with the parts in it, as long as they fit.

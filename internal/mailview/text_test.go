@@ -59,8 +59,8 @@ func TestSafeName(t *testing.T) {
 		"com1": "_com1", "common": "common", "x. . ": "x", "???": "", "a\x00b": "ab", "-rf": "rf", "~": "",
 		strings.Repeat("ü", 300) + ".html": strings.Repeat("ü", 97) + ".html",
 	} {
-		if got := safeName(in); got != want {
-			t.Errorf("safeName(%q) = %q, want %q", in, got, want)
+		if got := SafeName(in); got != want {
+			t.Errorf("SafeName(%q) = %q, want %q", in, got, want)
 		}
 	}
 }
