@@ -2,6 +2,8 @@ package webmail
 
 import (
 	"bytes"
+	"html"
+	"io"
 	"net/http"
 
 	"postroom/internal/mailview"
@@ -76,6 +78,12 @@ func broken(n *session, r *http.Request, err error) error {
 	return nil
 }
 
+// printStyle is what is added to FrameStyle for who prints.
+const printStyle = `body{margin:24px}.text{white-space:pre-wrap}.q{border-left:2px solid #999;padding-left:8px}.hidden{display:none}
+.print-head{border-bottom:1px solid #888;margin-bottom:16px;padding-bottom:8px}.print-head h1{font-size:20px}
+.print-head dl{display:grid;grid-template-columns:max-content 1fr;gap:2px 12px;margin:0}.print-head dt{color:#555}.print-head dd{margin:0}
+`
+
 // printPage is a message as a document of its own, to be printed: in a sandbox, as a frame is.
 func printPage(w http.ResponseWriter, r *http.Request, n *session) error {
 	sel, err := n.selectMailbox(r)
@@ -112,15 +120,19 @@ func printPage(w http.ResponseWriter, r *http.Request, n *session) error {
 		}
 	}
 	mailHeaders(w.Header(), remote)
-	_, err = w.Write(head.Bytes())
+	_, err = io.WriteString(w, `<!DOCTYPE html><html lang="`+loc.Tag+`"><head><meta charset="utf-8"><title>`+html.EscapeString(d.Subject)+
+		`</title><style>`+mailview.FrameStyle+printStyle+`</style></head><body>`+head.String())
 	for i, page := range pages {
 		switch {
 		case err != nil:
 		case page != nil:
 			err = page.WriteSection(w)
 		default:
-			_, err = w.Write([]byte(`<div class="text">` + string(d.Blocks[i].Text) + `</div>`))
+			_, err = io.WriteString(w, `<div class="text">`+string(d.Blocks[i].Text)+`</div>`)
 		}
+	}
+	if err == nil {
+		_, err = io.WriteString(w, `</body></html>`)
 	}
 	return broken(n, r, err)
 }

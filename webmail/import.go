@@ -29,6 +29,9 @@ func importPage(w http.ResponseWriter, r *http.Request, n *session) error {
 		return err
 	}
 	defer sel.Close()
+	if !sel.Rights().Has(account.Insert) {
+		return account.ErrNoRight
+	}
 	return n.page(w, r, view{Name: "import", Title: "import.title", Pane: "list", Box: sel.Name(),
 		Data: importData{sel.Name(), boxLink("/import", sel.Name(), 0), sel.link("/")}})
 }

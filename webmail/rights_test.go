@@ -22,6 +22,16 @@ type walked struct {
 var everyRequest = []walked{
 	{"GET /?box=%M", "r", nil},
 	{"GET /message?box=%M&v=%V&uid=%U", "r", nil},
+	{"GET /frame?box=%M&v=%V&uid=%U&block=1.2", "r", nil},
+	{"GET /part?box=%M&v=%V&uid=%U&part=2", "r", nil},
+	{"GET /attachments?box=%M&v=%V&uid=%U", "r", nil},
+	{"GET /fields?box=%M&v=%V&uid=%U", "r", nil},
+	{"GET /source?box=%M&v=%V&uid=%U", "r", nil},
+	{"GET /eml?box=%M&v=%V&uid=%U", "r", nil},
+	{"GET /print?box=%M&v=%V&uid=%U", "r", nil},
+	{"GET /export?box=%M", "r", nil},
+	{"GET /import?box=%M", "ri", nil},
+	{"POST /import?box=%M", "i", func(w *walk) bool { return w.messages() == 2 }},
 	{"GET /folders", "", nil},
 	{"POST /folders/create?parent=%M&name=New", "k", func(w *walk) bool { return w.exists("/New") }},
 	{"POST /folders/rename?box=%M/Sub&parent=%M&name=Other", "xk", func(w *walk) bool { return w.exists("/Other") && !w.exists("/Sub") }},
@@ -46,6 +56,15 @@ type walk struct {
 func (w *walk) exists(below string) bool {
 	_, err := w.open("alice").MyRights(w.t.Context(), w.box+below)
 	return err == nil
+}
+
+// messages counts those in the mailbox.
+func (w *walk) messages() int {
+	st, err := w.open("alice").Status(w.t.Context(), w.box, account.StatusOptions{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return st.Messages
 }
 
 func (w *walk) subscribed() bool {
@@ -87,7 +106,7 @@ func (w *walk) step(step walked, missing string) {
 	w.t.Helper()
 	w.folder("alice", w.box)
 	w.folder("alice", w.box+"/Sub")
-	v, uids := w.append("alice", w.box, 0, mail("carol@example.org", "Hello", "Hi"))
+	v, uids := w.append("alice", w.box, 0, richMail)
 	rights := "lrswipkxtea"
 	if missing != "" {
 		rights = strings.Replace(rights, missing, "", 1)
@@ -123,7 +142,10 @@ func (b *browser) request(s string) answer {
 		k, v, _ := strings.Cut(pair, "=")
 		pairs = append(pairs, k, v)
 	}
-	if method == http.MethodPost {
+	switch {
+	case path == "/import" && method == http.MethodPost:
+		return b.upload(boxQuery(path, pairs...), mail("carol@example.org", "Imported", "Hi"))
+	case method == http.MethodPost:
 		return b.post(path, pairs...)
 	}
 	return b.get(boxQuery(path, pairs...))

@@ -45,7 +45,7 @@ func TestEveryRouteWantsLogin(t *testing.T) {
 			t.Errorf("%s: %d to %q", rt.pattern, p.status, p.to())
 		}
 		checkHeaders(t, rt.pattern, p)
-		if path != "/logout" && path != "/frame" && path != "/part" {
+		if path != "/logout" && path != "/export" {
 			checkHeaders(t, rt.pattern+", signed in", do(in))
 		}
 	}
