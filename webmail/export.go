@@ -27,7 +27,7 @@ func exportFolder(w http.ResponseWriter, r *http.Request, n *session) error {
 	name := cleanName(sel.Name(), "mail")
 	fileHeaders(w.Header(), "application/zip", name+".zip")
 	z := zip.NewWriter(w)
-	f, err := z.CreateHeader(&zip.FileHeader{Name: name + ".mbox", Method: zip.Deflate, Modified: n.srv.opt.Clock()})
+	f, err := z.CreateHeader(&zip.FileHeader{Name: name + ".mbox", Method: zip.Deflate, Modified: n.srv.clock()})
 	for i := 0; err == nil && i < sel.Snap.Len(); i++ {
 		if i%lookAgain == 0 {
 			if _, err = sel.Refresh(); err != nil {

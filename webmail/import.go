@@ -134,7 +134,7 @@ func (n *session) importFile(r *http.Request, file io.Reader, box string) (*acco
 		return nil, errors.Join(errNoMail, uploadError(err))
 	}
 	var opt account.AppendOptions
-	if sent, ok := parsed.SentDate(); ok && sent.Before(n.srv.opt.Clock()) && sent.Year() > 1970 {
+	if sent, ok := parsed.SentDate(); ok && sent.Before(n.srv.clock()) && sent.Year() > 1970 {
 		opt.Date = sent
 	}
 	a, err := n.user.Append(r.Context(), box, opt)

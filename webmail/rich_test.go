@@ -199,10 +199,14 @@ func TestExportImport(t *testing.T) {
 
 // A message beyond limits.message_size is not imported, the others are.
 func TestImportBounded(t *testing.T) {
-	s := newSite(t, func(o *Options) { o.Limits.Message = 64 << 10 })
+	s := newSite(t, func(o *Options) {
+		o.Limits.Message = 64 << 10
+		o.Clock = nil // as in the real server
+	})
 	b := s.login("alice")
 	b.upload("/import?box=INBOX", mail("a@b", "small", "x"), mail("a@b", "enormous", strings.Repeat("x", 64<<10)), mail("a@b", "last", "x")).redirects(t, "/?box=INBOX")
 	b.get("/").want(t, http.StatusOK, "2 messages were imported.", "1 file was left out", "small", "last", "!enormous")
+	b.get("/export?box=INBOX").want(t, http.StatusOK)
 	files := make([]string, importOnce+3)
 	for i := range files {
 		files[i] = mail("a@b", fmt.Sprint("no ", i), "x")
