@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"postroom/internal/account"
@@ -157,7 +158,6 @@ func (n *session) sidebar(ctx context.Context, box string) (*sidebar, error) {
 type foldersData struct {
 	Groups  []folderGroup
 	Parents []folder // where a new one may be made
-	Sep     string
 }
 
 // Offered of a folder by its rights; account decides again when it is done.
@@ -179,7 +179,7 @@ func foldersPage(w http.ResponseWriter, r *http.Request, n *session) error {
 		return err
 	}
 	keys := [3]string{"folders.own", "folders.others", "folders.public"}
-	d := foldersData{Sep: string(n.user.Separator())}
+	var d foldersData
 	for _, f := range list {
 		if k := keys[f.space]; len(d.Groups) == 0 || d.Groups[len(d.Groups)-1].Key != k {
 			d.Groups = append(d.Groups, folderGroup{Key: k})
@@ -220,6 +220,63 @@ func createFolder(w http.ResponseWriter, r *http.Request, n *session) error {
 	}
 	n.say(n.locale(r).T("folders.created"))
 	return seeOther(w, r, "/folders")
+}
+
+// renameData is the form that gives a folder another name or parent.
+type renameData struct {
+	folder
+	Own     bool     // it may go to the top
+	Parents []folder // where it may go: folders of the same tree, but for itself and those below
+}
+
+func renameFolderPage(w http.ResponseWriter, r *http.Request, n *session) error {
+	list, f, err := n.deletable(r)
+	if err != nil {
+		return err
+	}
+	sep := string(n.user.Separator())
+	d := renameData{folder: f, Own: f.space == 0}
+	for _, o := range list {
+		here := o.Name == f.Parent || o.MayCreate() && n.treeOf(o) == n.treeOf(f)
+		if here && !strings.HasPrefix(o.Name+sep, f.Name+sep) {
+			d.Parents = append(d.Parents, o)
+		}
+	}
+	return n.page(w, r, view{Name: "folder-rename", Title: "folders.rename", Data: d, Pane: "list"})
+}
+
+// treeOf names whose tree a folder is in: folders stay in theirs.
+func (n *session) treeOf(f folder) string {
+	if f.space != 1 {
+		return strconv.Itoa(f.space)
+	}
+	parts := strings.SplitN(f.Name, string(n.user.Separator()), 3)
+	return strings.Join(parts[:min(2, len(parts))], "/")
+}
+
+// deletable gives the folder that box= of a request names, if it may be deleted or renamed as its rights are now, and all there are.
+func (n *session) deletable(r *http.Request) ([]folder, folder, error) {
+	box := n.user.Canonical(r.FormValue("box"))
+	have, err := n.user.MyRights(r.Context(), box)
+	switch {
+	case err != nil:
+		return nil, folder{}, err
+	case !have.Has(account.Lookup):
+		return nil, folder{}, account.ErrNoFolder
+	}
+	list, err := n.folders(r.Context())
+	if err != nil {
+		return nil, folder{}, err
+	}
+	i := slices.IndexFunc(list, func(f folder) bool { return f.Name == box })
+	if i < 0 {
+		return nil, folder{}, account.ErrNoFolder
+	}
+	f := list[i]
+	if f.Rights = have; !f.MayDelete() {
+		return nil, folder{}, account.ErrNoRight
+	}
+	return list, f, nil
 }
 
 func renameFolder(w http.ResponseWriter, r *http.Request, n *session) error {
@@ -273,29 +330,12 @@ type deleteData struct {
 }
 
 func deleteFolderPage(w http.ResponseWriter, r *http.Request, n *session) error {
-	box := n.user.Canonical(r.FormValue("box"))
-	have, err := n.user.MyRights(r.Context(), box)
-	switch {
-	case err != nil:
-		return err
-	case !have.Has(account.Lookup):
-		return account.ErrNoFolder
-	}
-	f := folder{Entry: account.Entry{Name: box, Rights: have}, Total: -1}
-	if !f.MayDelete() {
-		return account.ErrNoRight
-	}
-	if have.Has(account.Read) {
-		f.Link = boxLink("/", box, 0)
-		n.count(r.Context(), &f)
-	}
-	list, err := n.folders(r.Context())
+	_, f, err := n.deletable(r)
 	if err != nil {
 		return err
 	}
-	below := box + string(n.user.Separator())
-	d := deleteData{box, f.Total, slices.ContainsFunc(list, func(o folder) bool { return strings.HasPrefix(o.Name, below) })}
-	return n.page(w, r, view{Name: "folder-delete", Title: "folders.delete", Data: d, Pane: "list"})
+	n.count(r.Context(), &f)
+	return n.page(w, r, view{Name: "folder-delete", Title: "folders.delete", Data: deleteData{f.Name, f.Total, f.HasChildren}, Pane: "list"})
 }
 
 func deleteFolder(w http.ResponseWriter, r *http.Request, n *session) error {

@@ -105,10 +105,17 @@ func TestSidebar(t *testing.T) {
 	if !strings.Contains(manage.body, `name="box" value="Apples"`) || strings.Contains(manage.body, `href="/folders/delete?box=Other%20Users%2fbob%2fPlans"`) {
 		t.Error("offered:\n" + manage.body)
 	}
-	if n := strings.Count(manage.body, `action="/folders/rename"`); n != 8 {
+	if n := strings.Count(manage.body, `href="/folders/rename?`); n != 8 {
 		t.Errorf("%d folders can be renamed, want alice's 8", n)
 	}
 	if strings.Contains(manage.body, `<option value="Other Users/bob/Plans"`) {
 		t.Error("a folder is offered below one where none may be made")
 	}
+	b.get("/folders/rename?box=Apples").want(t, http.StatusOK, `value="Apples"`, `<option value="">`, `<option value="Archive">`, `!<option value="Apples`, `!<option value="Other`)
+	b.get("/folders/rename?box=Apples/Red").want(t, http.StatusOK, `value="Red"`, `<option value="Apples" selected>`)
+	s.folder("bob", "Plans/A")
+	s.grant("bob", "Plans", "alice", "lrk")
+	s.grant("bob", "Plans/A", "alice", "lrx")
+	b.get("/folders/rename?box=Other+Users/bob/Plans/A").want(t, http.StatusOK, `<option value="Other Users/bob/Plans" selected>`, `!<option value="">`, `!<option value="Archive"`)
+	b.get("/folders/rename?box=Other+Users/bob/Plans").want(t, http.StatusForbidden)
 }

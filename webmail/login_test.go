@@ -1,7 +1,11 @@
 package webmail
 
 import (
+	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -171,4 +175,48 @@ func TestEndCancels(t *testing.T) {
 		t.Error("a session that has ended takes requests")
 	}
 	b.get("/").redirects(t, "/login")
+}
+
+// Who sends half a request holds nothing for long.
+func TestStalledRequest(t *testing.T) {
+	s := newSite(t, func(o *Options) { o.Limits.StallTimeout = 50 * time.Millisecond })
+	c, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	if _, err := io.WriteString(c, "POST /login HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\nuser="); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, c); err != nil {
+		t.Error("the connection stays open:", err)
+	}
+}
+
+// Shutdown ends what waits: a request that goes on until its session ends.
+func TestShutdownEndsRequests(t *testing.T) {
+	s := newSite(t)
+	s.login("alice")
+	n := s.srv.book.all("alice")[0]
+	if !n.enter() {
+		t.Fatal("not open")
+	}
+	left := make(chan struct{})
+	go func() {
+		<-n.ctx.Done()
+		n.leave()
+		close(left)
+	}()
+	if err := s.srv.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	select {
+	case <-left:
+	default:
+		t.Error("Shutdown did not wait for a request")
+	}
+	if _, err := s.srv.begin(httptest.NewRequest(http.MethodPost, "/login", nil), "alice", netip.Addr{}); err == nil {
+		t.Error("a session begins after the end")
+	}
 }

@@ -63,7 +63,6 @@ type view struct {
 	Status int // of HTTP; 0 is 200
 
 	Literal bool   // Title is no key
-	Wide    bool   // the page has no pane of folders beside it that is its own: on a phone the folders hide
 	Pane    string // which pane a phone shows of three: "folders", "list" or "message"
 	Box     string // the mailbox that is shown, to be marked among the folders
 
@@ -158,9 +157,6 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, n *session, v vi
 	_, _ = w.Write(body.Bytes()) // who does not take it has gone
 	return nil
 }
-
-// Marked tells whether a pane is the one that a phone shows.
-func (v *view) Marked(pane string) bool { return v.Pane == pane }
 
 // Initial is the first letter of the user's name, for his badge.
 func (v *view) Initial() string {

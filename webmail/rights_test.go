@@ -35,6 +35,7 @@ var everyRequest = []walked{
 	{"GET /folders", "", nil},
 	{"POST /folders/create?parent=%M&name=New", "k", func(w *walk) bool { return w.exists("/New") }},
 	{"POST /folders/rename?box=%M/Sub&parent=%M&name=Other", "xk", func(w *walk) bool { return w.exists("/Other") && !w.exists("/Sub") }},
+	{"GET /folders/rename?box=%M", "lx", nil},
 	{"GET /folders/delete?box=%M", "lx", nil},
 	{"POST /folders/delete?box=%M/Sub", "x", func(w *walk) bool { return !w.exists("/Sub") }},
 	{"POST /folders/subscribe?box=%M&on=1", "l", func(w *walk) bool { return w.subscribed() }},

@@ -40,6 +40,7 @@ var routes = []route{
 	{pattern: "POST /import", serve: importMessages, body: maxImport, upload: true},
 	{pattern: "GET /folders", serve: foldersPage},
 	{pattern: "POST /folders/create", serve: createFolder},
+	{pattern: "GET /folders/rename", serve: renameFolderPage},
 	{pattern: "POST /folders/rename", serve: renameFolder},
 	{pattern: "GET /folders/delete", serve: deleteFolderPage},
 	{pattern: "POST /folders/delete", serve: deleteFolder},

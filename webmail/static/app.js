@@ -26,6 +26,12 @@ window.postroom = {};
     document.getElementById("reading").scrollTop = 0;
   });
 
+  // What cannot be fetched as a part is asked for as a page, which says what is wrong.
+  document.addEventListener("htmx:error", (event) => {
+    const link = event.target.closest && event.target.closest("a[href]");
+    if (link) location.assign(link.href);
+  });
+
   // A menu closes when something else is clicked, or by Escape.
   document.addEventListener("click", (event) => {
     for (const menu of document.querySelectorAll("details.menu[open]")) {
