@@ -166,13 +166,16 @@ func (s *Service) Reload() error {
 	return err
 }
 
-// current gives the users, read again if the file has changed.
-func (s *Service) current() *File {
-	now := s.opt.Clock()
+// current gives the users, read again if the file was seen to have changed; it is looked at once in fileCheck.
+func (s *Service) current() *File { return s.look(false) }
+
+// look is current, which with now looks at the file at once.
+func (s *Service) look(now bool) *File {
+	at := s.opt.Clock()
 	s.mu.Lock()
-	look := now.After(s.next)
+	look := now || at.After(s.next)
 	if look {
-		s.next = now.Add(fileCheck)
+		s.next = at.Add(fileCheck)
 	}
 	seen := s.seen
 	s.mu.Unlock()
@@ -257,8 +260,20 @@ func (s *Service) check(ctx context.Context, from netip.Addr, user string, try f
 	return refuse(why, err)
 }
 
+// verify checks a password. Before it refuses one it looks whether the file has changed just now: who was added, or has
+// a new password, need not wait for the next look.
 func (s *Service) verify(ctx context.Context, user, password string) (Entry, error) {
 	users := s.current()
+	e, err := s.verifyIn(ctx, users, user, password)
+	if errors.Is(err, ErrFailed) {
+		if changed := s.look(true); changed != users {
+			return s.verifyIn(ctx, changed, user, password)
+		}
+	}
+	return e, err
+}
+
+func (s *Service) verifyIn(ctx context.Context, users *File, user, password string) (Entry, error) {
 	e, known := users.find(user)
 	if !known {
 		e = users.decoy() // one verification, as for any other

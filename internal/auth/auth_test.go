@@ -359,3 +359,58 @@ func FuzzStoredPassword(f *testing.F) {
 		}
 	})
 }
+
+// Who was added, or has a new password, can log in at once: a refusal is not given on an old file.
+func TestChangedUsersLogInAtOnce(t *testing.T) {
+	s, _ := service(t, "alice:{PLAIN}a\n")
+	login := func(user, password string) error {
+		_, err := s.Authenticate(t.Context(), Request{RemoteAddr: here, User: user, Password: password})
+		return err
+	}
+	if err := login("alice", "a"); err != nil { // now the file has been looked at
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(s.opt.Users, []byte("alice:{PLAIN}new\nbob:{PLAIN}bb\n"), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if err := login("bob", "bb"); err != nil {
+		t.Error("added:", err)
+	}
+	if err := os.WriteFile(s.opt.Users, []byte("alice:{PLAIN}newest\nbob:{PLAIN}bb\n"), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if err := login("alice", "newest"); err != nil {
+		t.Error("changed:", err)
+	}
+	if err := login("alice", "new"); !errors.Is(err, ErrFailed) {
+		t.Error("the old password:", err)
+	}
+}
+
+// Mark changes with what concerns a user's logins, and with nothing else.
+func TestMark(t *testing.T) {
+	const before = "alice:{PLAIN}a::::::allow_nets=192.0.2.0/24\nbob:{PLAIN}b\n"
+	for after, same := range map[string]bool{
+		before: true,
+		"alice:{PLAIN}a::::::allow_nets=192.0.2.0/24 userdb_acl_groups=x\nbob:{PLAIN}c\n": true,
+		"alice:{PLAIN}b::::::allow_nets=192.0.2.0/24\n":                                   false,
+		"alice:{PLAIN}a::::::allow_nets=192.0.2.0/25\n":                                   false,
+		"alice:{PLAIN}a::::::nologin allow_nets=192.0.2.0/24\n":                           false,
+	} {
+		s, _ := service(t, before)
+		was, ok := s.Mark("alice")
+		if err := os.WriteFile(s.opt.Users, []byte(after), 0o640); err != nil || !ok {
+			t.Fatal(ok, err)
+		}
+		if err := s.Reload(); err != nil {
+			t.Fatal(err)
+		}
+		if now, ok := s.Mark("alice"); !ok || (now == was) != same {
+			t.Errorf("%q: there %v, the same %v", after, ok, now == was)
+		}
+	}
+	s, _ := service(t, before)
+	if _, ok := s.Mark("carol"); ok {
+		t.Error("carol has a mark")
+	}
+}
