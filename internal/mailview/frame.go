@@ -23,7 +23,6 @@ type Page struct {
 	view        *View
 	sheet, body string
 	marker      string // stands in body and sheet before the number of an inline part
-	left        int64  // octets of inline parts that may still be written
 }
 
 // cleaning bounds how much HTML is cleaned at once: each takes some tens of MiB at worst, for less than a second.
@@ -105,29 +104,23 @@ func (p *Page) WriteTo(w io.Writer) (int64, error) {
 	out := counter{w: w}
 	out.text(`<!DOCTYPE html><html><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">` +
 		`<meta name="referrer" content="no-referrer"><title></title><style>` + FrameStyle + `</style>`)
-	_ = p.writeStyle(&out) // out remembers its errors
-	out.text(`</head><body>`)
-	_ = p.writeBody(&out)
+	out.text("<style>")
+	left := p.expand(&out, p.sheet, maxInline)
+	out.text(`</style></head><body>`)
+	p.expand(&out, p.body, left)
 	out.text(`</body></html>`)
 	return out.n, out.err
 }
 
-// WriteSection writes the style element and the body of the mail, as a part of a larger document under the same policy.
+// WriteSection writes the mail as a part of a larger document under the same policy. Its sheet holds for that part alone: a
+// mail could else hide what stands around it, or make it look like something else.
 func (p *Page) WriteSection(w io.Writer) error {
 	out := counter{w: w}
-	_ = p.writeStyle(&out)
-	return p.writeBody(&out)
-}
-
-func (p *Page) writeStyle(out *counter) error {
-	out.text("<style>")
-	p.left = p.expand(out, p.sheet, maxInline)
-	out.text("</style>")
-	return out.err
-}
-
-func (p *Page) writeBody(out *counter) error {
-	p.left = p.expand(out, p.body, p.left)
+	out.text("<style>@scope(.mail){")
+	left := p.expand(&out, p.sheet, maxInline)
+	out.text(`}</style><div class="mail">`)
+	p.expand(&out, p.body, left)
+	out.text("</div>")
 	return out.err
 }
 

@@ -18,9 +18,10 @@ type Mail struct {
 	Raw  []byte // with CRLF line ends
 }
 
-// Script is what vectors run if they can: it renames the document and asks the beacon, so that a browser's test sees it.
+// Script is what vectors run if they can: it names the document "pwned" and asks the beacon, so that a browser's test sees
+// it. Shown as text, as a subject say, it does not have that word in it.
 func Script(beacon string) string {
-	return "document.title='pwned';(new Image).src='" + beacon + "ran'"
+	return "document.title=['pwn','ed'].join('');(new Image).src='" + beacon + "ran'"
 }
 
 // Mails makes the corpus. The beacon is an address, "http://127.0.0.1:1234/", that nothing may ask.
