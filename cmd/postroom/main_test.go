@@ -36,6 +36,7 @@ func postroom(t *testing.T, stdin string, args ...string) (stdout, stderr string
 }
 
 func TestCommandLine(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir()) // other demos that run on this machine are not this test's
 	dir := t.TempDir()
 	users := filepath.Join(dir, "users")
 	good := filepath.Join(dir, "good.toml")
