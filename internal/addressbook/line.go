@@ -1,7 +1,6 @@
 package addressbook
 
 import (
-	"encoding/base64"
 	"io"
 	"mime/quotedprintable"
 	"slices"
@@ -306,9 +305,6 @@ func atoi(s string) (n int) {
 	}
 	return n
 }
-
-// octets decodes a value that is in base64.
-func (l *line) octets() ([]byte, error) { return base64.StdEncoding.DecodeString(l.value) }
 
 // maxFold is how long a line may be before it is folded (RFC 6350 section 3.2), in octets.
 const maxFold = 75
