@@ -300,27 +300,39 @@ func TestSCRAM(t *testing.T) {
 		user, password string
 		ok             bool
 	}{{"alice", "pencil", true}, {"alice", "pen", false}, {"bob", "pw", false}, {"nobody", "x", false}} {
-		client, err := scram.SHA256.NewClient(c.user, c.password, "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		conv := client.NewConversation()
-		server, user, err := s.StartSASL("SCRAM-SHA-256", ConnInfo{RemoteAddr: here})
-		if err != nil {
-			t.Fatal(err)
-		}
-		msg, err := conv.Step("")
-		var done bool
-		for err == nil && !done {
-			var answer []byte
-			if answer, done, err = server.Next([]byte(msg)); err == nil {
-				msg, err = conv.Step(string(answer))
-			}
-		}
-		if c.ok != (err == nil && done && conv.Valid() && user() == c.user) {
+		if ok, err := scramLogin(t, s, c.user, c.password); ok != c.ok {
 			t.Errorf("%s %s: %v", c.user, c.password, err)
 		}
 	}
+	// Who has a new password need not wait.
+	if err := os.WriteFile(s.opt.Users, []byte("alice:"+mustHash(t, "SCRAM-SHA-256", "crayon")+"\n"), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := scramLogin(t, s, "alice", "crayon"); !ok {
+		t.Error("with a new password:", err)
+	}
+}
+
+func scramLogin(t *testing.T, s *Service, name, password string) (ok bool, err error) {
+	t.Helper()
+	client, err := scram.SHA256.NewClient(name, password, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conv := client.NewConversation()
+	server, user, err := s.StartSASL("SCRAM-SHA-256", ConnInfo{RemoteAddr: here})
+	if err != nil {
+		t.Fatal(err)
+	}
+	msg, err := conv.Step("")
+	var done bool
+	for err == nil && !done {
+		var answer []byte
+		if answer, done, err = server.Next([]byte(msg)); err == nil {
+			msg, err = conv.Step(string(answer))
+		}
+	}
+	return err == nil && done && conv.Valid() && user() == name, err
 }
 
 func TestMalformedPasswordsAreFoundAtStart(t *testing.T) {

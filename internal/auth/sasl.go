@@ -146,7 +146,7 @@ type scramServer struct {
 // scramCredentials gives what is stored for a user; for one that is not there, or whose
 // password is in another scheme, keys nobody has, the same salt each time.
 func (s *Service) scramCredentials(name string) (scram.StoredCredentials, error) {
-	users := s.current()
+	users := s.look(true) // see verify: a wrong answer is only known to be one when it is too late to look again
 	if e, ok := users.find(name); ok && e.password.scheme == "SCRAM-SHA-256" {
 		return parseSCRAM(e.password.text)
 	}
