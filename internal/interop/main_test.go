@@ -59,6 +59,7 @@ func testMain(m *testing.M) int {
 		}
 	}
 	code := m.Run()
+	closeChromium()
 	summary()
 	return code
 }
