@@ -36,6 +36,7 @@ type server struct {
 	name                     string
 	site                     *site
 	imap, imaps, pop3, pop3s string
+	web                      string // plain HTTP
 	cmd                      *exec.Cmd
 	log                      string // path
 	done                     chan struct{}
@@ -123,18 +124,21 @@ listen_tls = [%q]
 listen = [%q]
 listen_tls = [%q]
 
+[web]
+listen = [%q]
+
 [log]
 level = "debug"
 
 %s`, filepath.Join(s.dir, "mail", "{user}", "Maildir"), filepath.Join(s.dir, "users"),
-		s.cert, filepath.Join(s.dir, "key.pem"), v.imap, v.imaps, v.pop3, v.pop3s, more))
+		s.cert, filepath.Join(s.dir, "key.pem"), v.imap, v.imaps, v.pop3, v.pop3s, v.web, more))
 }
 
 func (s *site) newServer(t *testing.T, name string) *server {
 	t.Helper()
 	return &server{
 		name: name, site: s, done: make(chan struct{}),
-		imap: freeAddr(t), imaps: freeAddr(t), pop3: freeAddr(t), pop3s: freeAddr(t),
+		imap: freeAddr(t), imaps: freeAddr(t), pop3: freeAddr(t), pop3s: freeAddr(t), web: freeAddr(t),
 		log: filepath.Join(s.dir, name+".log"),
 	}
 }

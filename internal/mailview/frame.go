@@ -92,7 +92,8 @@ func (v *View) Shown() []Attachment {
 
 // FrameStyle is what a mail looks like that says nothing.
 const FrameStyle = `html{color-scheme:light;background:#fff;color:#1a1a1a}
-body{margin:12px;font:15px/1.5 system-ui,sans-serif;overflow-wrap:break-word}
+body{margin:18px 24px;font:15px/1.5 system-ui,sans-serif;overflow-wrap:break-word}
+@media (max-width:719px){body{margin:14px 16px}}
 img{max-width:100%;height:auto}pre{white-space:pre-wrap}
 blockquote{margin:0 0 0 .5em;padding-left:.8em;border-left:2px solid #c4c8d0}
 img[data-blocked]{min-width:1em;min-height:1em;background:#eef0f3;outline:1px dashed #b5bac4}

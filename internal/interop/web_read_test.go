@@ -1,0 +1,211 @@
+package interop
+
+import (
+	"archive/zip"
+	"fmt"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"postroom/internal/mailview/hostile"
+)
+
+const report = `Content-Type: multipart/mixed; boundary="=_m"
+
+--=_m
+Content-Type: multipart/alternative; boundary="=_a"
+
+--=_a
+Content-Type: text/plain; charset=utf-8
+
+The figures of the quarter, in plain.
+--=_a
+Content-Type: text/html; charset=utf-8
+
+<h2 style="color:#2754c5">The figures</h2><p>Better than <b>last year</b>.</p>
+<img src="https://pictures.example/open.png" alt="chart" width="300" height="120">
+--=_a--
+--=_m
+Content-Type: text/csv; name="figures.csv"
+Content-Disposition: attachment; filename="figures.csv"
+
+a,b
+1,2
+--=_m
+Content-Type: image/png; name="dot.png"
+Content-Disposition: attachment; filename="dot.png"
+Content-Transfer-Encoding: base64
+
+iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==
+--=_m
+Content-Type: message/rfc822
+
+From: Zo <zo@example.org>
+Subject: The letter inside
+Content-Type: text/plain
+
+Inner words.
+--=_m--
+`
+
+// Reading by mouse: quotes, HTML in its frame, pictures only when asked for,
+// attachments, what is inside, and the files that can be saved.
+func TestWebRead(t *testing.T) {
+	beginWeb(t)
+	s := newSite(t)
+	inbox := s.maildir("alice")
+	makeMaildir(t, inbox)
+	write(t, inbox, "cur/1700000001.M1P1.host:2,S", letter("Ben <ben@example.org>", "A long conversation",
+		plainText+"I agree, see https://example.org/plan?a=1&b=2 for more.\n\nOn Monday Zoë wrote:\n> Shall we?\n"+strings.Repeat("> And on it goes.\n", 12)))
+	write(t, inbox, "cur/1700000002.M2P1.host:2,", letter("=?utf-8?q?Zo=C3=AB?= <zoe@example.org>", "The report", report))
+	v := s.webMail(t, "")
+	p := signIn(t, v, "alice")
+
+	p.click(".row-link", "A long conversation")
+	p.sees(".message h1", "A long conversation")
+	p.lacks(".message", "Shall we?")
+	p.click(".message summary", "quoted lines")
+	p.sees(".message", "Shall we?")
+	if got := p.attribute(".message a", "example.org/plan", "href"); got != "https://example.org/plan?a=1&b=2" {
+		t.Errorf("the link leads to %s", got)
+	}
+	p.view("read-plain")
+
+	p.click(".row-link", "The report")
+	f := p.frame("/frame")
+	f.sees("h2", "The figures")
+	p.sees(".message", "1 picture from elsewhere")
+	p.lacks(".row.unseen", "")
+	contains(t, "FETCH", askIn(t, v, "alice", "INBOX", "UID FETCH 1:* (FLAGS)"), `FLAGS (\Seen)`)
+	p.view("read-html")
+	p.click(".message a", "figures.csv")
+	same(t, "the attachment", strings.ReplaceAll(p.downloaded("figures.csv"), "\r\n", "\n"), "a,b\n1,2")
+	p.click(".message a", "Save all")
+	checkZip(t, p, ".zip", 3)
+	p.click(".message a", "The letter inside")
+	p.sees(".message", "Inner words.")
+	p.click(".message a", "Outer message")
+	p.click(".message summary[aria-label=More]", "")
+	p.click(".message a", "Save as EML")
+	p.wait("an EML file", func() (bool, error) {
+		names, err := filepath.Glob(filepath.Join(p.downloads, "*.eml"))
+		return len(names) == 1, err
+	})
+	p.click("#list summary", "More about this folder")
+	p.click("#list a", "Save all as mbox")
+	p.wait("the folder's file", func() (bool, error) {
+		names, err := filepath.Glob(filepath.Join(p.downloads, "*INBOX*"))
+		return len(names) > 0, err
+	})
+
+	// Pictures are fetched once they are asked for, and not before.
+	p.expect("pictures.example")
+	p.click(".message a", "Show pictures")
+	p.wait("the picture to be asked for", func() (bool, error) {
+		chromium.trap.mu.Lock()
+		defer chromium.trap.mu.Unlock()
+		return strings.Contains(strings.Join(chromium.trap.in, " "), "pictures.example"), nil
+	})
+}
+
+func checkZip(t *testing.T, p *webPage, suffix string, files int) {
+	t.Helper()
+	p.wait("a whole zip of the attachments", func() (bool, error) {
+		names, err := filepath.Glob(filepath.Join(p.downloads, "*"+suffix))
+		if err != nil || len(names) == 0 {
+			return false, err
+		}
+		z, err := zip.OpenReader(names[0])
+		if err != nil {
+			return false, err
+		}
+		defer z.Close()
+		if len(z.File) != files {
+			return false, fmt.Errorf("there are %d files in it", len(z.File))
+		}
+		return true, nil
+	})
+}
+
+// Mail files dropped onto a list are messages there, for IMAP too.
+func TestWebImport(t *testing.T) {
+	beginWeb(t)
+	s := newSite(t)
+	fill(t, s.maildir("alice"), "before", 1, "S")
+	v := s.webMail(t, "")
+	p := signIn(t, v, "alice")
+	dir := t.TempDir()
+	p.drop("#list", "", write(t, dir, "one.eml", mail("dropped one", 1)), write(t, dir, "two.eml", mail("dropped two", 2)))
+	p.sees(".row", "dropped one")
+	p.sees(".row", "dropped two")
+	contains(t, "STATUS", ask(t, v, "alice", "STATUS INBOX (MESSAGES)"), "MESSAGES 3")
+}
+
+// Everything in the corpus of hostile mail is shown as a person sees it, with
+// its pictures and without, and nothing of it runs or is fetched.
+func TestWebHostile(t *testing.T) {
+	beginWeb(t)
+	s := newSite(t)
+	inbox := s.maildir("alice")
+	makeMaildir(t, inbox)
+	// The beacon is the one address besides the server's that a page can reach.
+	beacon, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { beacon.Close() })
+	go func() {
+		for {
+			c, err := beacon.Accept()
+			if err != nil {
+				return
+			}
+			chromium.trap.note(c)
+		}
+	}()
+	mails := hostile.Mails("http://" + beacon.Addr().String() + "/")
+	for i, m := range mails {
+		write(t, inbox, fmt.Sprintf("cur/%d.M%dP1.host:2,S", 1700000001+i, i), string(m.Raw))
+	}
+	v := s.webMail(t, "")
+	p := signIn(t, v, "alice")
+	status := ask(t, v, "alice", "STATUS INBOX (UIDVALIDITY)")
+	_, validity, _ := strings.Cut(status, "UIDVALIDITY ")
+	validity, _, _ = strings.Cut(validity, ")")
+	for i := range mails {
+		p.open(fmt.Sprintf("/message?box=INBOX&v=%s&uid=%d", validity, i+1))
+		p.sees(".message h1", "")
+		titles, err := evaluate[string](p, "document.title")
+		if err != nil || strings.Contains(titles, "pwned") {
+			t.Errorf("%s: the page is called %q (%v)", mails[i].Name, titles, err)
+		}
+	}
+	if len(mails) < 50 {
+		t.Errorf("only %d mails in the corpus", len(mails))
+	}
+}
+
+// Without JavaScript mail is read and folders are made.
+func TestWebNoScript(t *testing.T) {
+	beginWeb(t)
+	s := newSite(t)
+	fill(t, s.maildir("alice"), "plain", 60, "")
+	v := s.webMail(t, "")
+	p := openPage(t, v.web)
+	p.scripts(false)
+	p.open("/")
+	p.fill("User name", "alice")
+	p.fill("Password", password)
+	p.click("button", "Sign in")
+	p.sees("#list h1", "Inbox")
+	p.click("a[rel=next]", "")
+	p.sees("#list", "51–60 of 60")
+	p.click(".row-link", "plain")
+	p.sees(".message", "This is message")
+	p.open("/folders")
+	p.fill("New folder", "Made")
+	p.click("button", "Create")
+	p.sees("#folders a", "Made")
+	contains(t, "LIST", ask(t, v, "alice", `LIST "" "*"`), "Made")
+}
