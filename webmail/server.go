@@ -17,6 +17,7 @@ import (
 	"postroom/internal/account"
 	"postroom/internal/auth"
 	"postroom/internal/connlimit"
+	"postroom/internal/outbox"
 	"postroom/internal/sessions"
 )
 
@@ -42,6 +43,9 @@ type Options struct {
 	// TrustedProxies are those whose X-Forwarded-For and X-Forwarded-Proto are believed.
 	TrustedProxies []netip.Prefix
 	Limits         Limits
+	// Outbox sends what is written; nil: nothing can be sent. Addresses lists from which addresses a user may send.
+	Outbox    *outbox.Service
+	Addresses func(user string) []string
 	// Clock tells the time; time.Now if nil.
 	Clock func() time.Time
 }

@@ -13,6 +13,7 @@ import (
 	"postroom/internal/auth"
 	"postroom/internal/config"
 	"postroom/internal/connlimit"
+	"postroom/internal/outbox"
 	"postroom/pop3d"
 	"postroom/webmail"
 )
@@ -30,7 +31,8 @@ type daemons struct {
 	imap     *imapd.Server
 	pop3     *pop3d.Server
 	web      *webmail.Server
-	failed   chan error // capacity: one for each listener
+	outbox   *outbox.Service // nil if nothing can be sent
+	failed   chan error      // capacity: one for each listener
 
 	wg sync.WaitGroup // the goroutines of start
 }
@@ -72,7 +74,9 @@ func newDaemons(cfg *config.Config, log *slog.Logger) (*daemons, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", cfg.Where("web.trusted_proxies"), err)
 	}
+	d.startOutbox(sender(cfg))
 	d.web, err = webmail.New(webmail.Options{
+		Outbox: d.outbox, Addresses: func(user string) []string { return senders(user, d.auth.Addresses(user), cfg.Submission.Domain) },
 		Accounts: d.accounts, Auth: d.auth, TLS: d.certs.config(), Logger: log, Conns: conns, TrustedProxies: proxies,
 		Limits: webmail.Limits{
 			IdleTimeout: time.Duration(cfg.Limits.WebIdleTime), SessionTimeout: time.Duration(cfg.Limits.WebSessionTime),
@@ -134,6 +138,11 @@ func (d *daemons) shutdown() error {
 	wg.Go(func() { errs[1] = d.pop3.Shutdown(ctx) })
 	wg.Go(func() { errs[2] = d.web.Shutdown(ctx) })
 	wg.Wait()
+	if d.outbox != nil {
+		if err := d.outbox.Close(ctx); err != nil {
+			d.log.Warn("what was being sent had to be cut off; it will be sent again", "error", err)
+		}
+	}
 	d.wg.Wait()
 	for _, err := range errs {
 		if err != nil {

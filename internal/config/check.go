@@ -50,6 +50,7 @@ func (c *Config) check(mustHaveUsers bool) []problem {
 	}
 	c.checkListeners(wrong)
 	c.checkWeb(wrong)
+	c.checkSubmission(wrong)
 	c.checkTLS(wrong)
 	if c.POP3.UIDL != "dovecot" && c.POP3.UIDL != "courier" {
 		wrong("pop3.uidl", "%q: it is \"dovecot\" or \"courier\"", c.POP3.UIDL)

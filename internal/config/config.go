@@ -20,16 +20,17 @@ import (
 
 // Config is the whole configuration, defaults filled in.
 type Config struct {
-	Mail    Mail    `toml:"mail"`
-	Sharing Sharing `toml:"sharing"`
-	Auth    Auth    `toml:"auth"`
-	IMAP    IMAP    `toml:"imap"`
-	POP3    POP3    `toml:"pop3"`
-	Web     Web     `toml:"web"`
-	TLS     TLS     `toml:"tls"`
-	Process Process `toml:"process"`
-	Limits  Limits  `toml:"limits"`
-	Log     Log     `toml:"log"`
+	Mail       Mail       `toml:"mail"`
+	Sharing    Sharing    `toml:"sharing"`
+	Auth       Auth       `toml:"auth"`
+	IMAP       IMAP       `toml:"imap"`
+	POP3       POP3       `toml:"pop3"`
+	Web        Web        `toml:"web"`
+	Submission Submission `toml:"submission"`
+	TLS        TLS        `toml:"tls"`
+	Process    Process    `toml:"process"`
+	Limits     Limits     `toml:"limits"`
+	Log        Log        `toml:"log"`
 
 	// File is where it was read from, and text what stood there.
 	File string `toml:"-"`
@@ -112,6 +113,19 @@ func (w Web) Proxies() ([]netip.Prefix, error) {
 	return out, nil
 }
 
+// Submission is how mail that is written in the web mail is sent.
+type Submission struct {
+	Server       string `toml:"server"`
+	TLS          string `toml:"tls"`
+	User         string `toml:"user"`
+	PasswordFile string `toml:"password_file"`
+	Sendmail     string `toml:"sendmail"`
+	Domain       string `toml:"domain"`
+}
+
+// Enabled tells whether mail can be sent.
+func (s Submission) Enabled() bool { return s.Server != "" || s.Sendmail != "" }
+
 // TLS is the certificate of all listeners.
 type TLS struct {
 	Certificate string `toml:"certificate"`
@@ -181,11 +195,12 @@ func (s *Size) UnmarshalText(text []byte) error {
 // Default is the configuration of an empty file.
 func Default() Config {
 	return Config{
-		Mail:    Mail{Root: "/var/mail/{user}/Maildir", Separator: "/"},
-		Sharing: Sharing{OtherUsers: "Other Users", Public: "Public"},
-		Auth:    Auth{Users: "/etc/postroom/users"},
-		IMAP:    IMAP{Listen: []string{"127.0.0.1:143"}},
-		POP3:    POP3{Listen: []string{"127.0.0.1:110"}, UIDL: "dovecot"},
+		Mail:       Mail{Root: "/var/mail/{user}/Maildir", Separator: "/"},
+		Sharing:    Sharing{OtherUsers: "Other Users", Public: "Public"},
+		Auth:       Auth{Users: "/etc/postroom/users"},
+		IMAP:       IMAP{Listen: []string{"127.0.0.1:143"}},
+		POP3:       POP3{Listen: []string{"127.0.0.1:110"}, UIDL: "dovecot"},
+		Submission: Submission{TLS: "starttls"},
 		Limits: Limits{
 			Connections: 10000, ConnectionsPerAddress: 200, ConnectionsPerUser: 50,
 			MessageSize: 100 << 20, CommandSize: 2 << 20,
