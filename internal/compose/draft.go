@@ -46,7 +46,9 @@ type Draft struct {
 	References []string
 
 	Attachments []Attachment
-	Original    Original
+	// Next, unless it is nil, gives further attachments, one after the other as they come, and nil after the last.
+	Next     func() (*Attachment, error)
+	Original Original
 
 	// Formatted tells that the draft that was read had text in HTML, of which only the words are in Text.
 	Formatted bool

@@ -51,7 +51,7 @@ func (d *Draft) write(w io.Writer, id Identity, draft bool) error {
 	if err != nil {
 		return err
 	}
-	if len(d.Attachments) == 0 {
+	if len(d.Attachments) == 0 && d.Next == nil {
 		return writeText(w, nil, header, d.Text)
 	}
 	boundary, err := newBoundary(id.Rand)
@@ -68,6 +68,21 @@ func (d *Draft) write(w io.Writer, id Identity, draft bool) error {
 	}
 	for i := range d.Attachments {
 		if err := d.Attachments[i].write(mixed); err != nil {
+			return err
+		}
+	}
+	for n := len(d.Attachments); d.Next != nil; n++ {
+		a, err := d.Next()
+		if err != nil {
+			return err
+		}
+		if a == nil {
+			break
+		}
+		if n >= MaxAttachments {
+			return fmt.Errorf("%w: it has more than %d attachments", ErrTooLarge, MaxAttachments)
+		}
+		if err := a.write(mixed); err != nil {
 			return err
 		}
 	}
