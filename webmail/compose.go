@@ -49,40 +49,36 @@ func (f attachedFile) Key() string { return f.Part + ":" + f.Name }
 // source is a message that is open.
 type source struct {
 	sel  *selection
-	rd   *account.Reading
 	m    *message.Message
-	file io.ReaderAt
-	uid  uint32
+	file *account.Message
 }
 
 func (s *source) close() {
-	s.rd.Close()
+	s.file.Close()
 	s.sel.Close()
 }
 
-// openMessage opens a message; errChanged and errNoMessage as for a request.
-func (n *session) openMessage(r *http.Request, at place) (*source, error) {
+// openAt opens a message; errChanged and errNoMessage as for a request.
+func (n *session) openAt(r *http.Request, at place) (*source, error) {
 	sel, err := n.selectNamed(r, at.Box)
 	if err != nil {
 		return nil, err
 	}
+	s := &source{sel: sel}
 	i, ok := sel.Snap.Find(at.UID)
 	switch {
 	case sel.Snap.UIDValidity() != at.V:
 		err = errChanged
 	case !ok:
 		err = errNoMessage
+	default:
+		s.file, err = sel.Message(r.Context(), sel.Snap, i)
 	}
 	if err != nil {
 		sel.Close()
 		return nil, err
 	}
-	s := &source{sel: sel, rd: sel.Read(r.Context()), uid: at.UID}
-	s.rd.Seek(sel.Snap, i)
-	if s.m, err = s.rd.Structure(); err == nil {
-		s.file, err = s.rd.File()
-	}
-	if err != nil {
+	if s.m, err = message.Parse(io.NewSectionReader(s.file, 0, s.file.Size())); err != nil {
 		s.close()
 		return nil, err
 	}
@@ -126,9 +122,14 @@ func composePage(w http.ResponseWriter, r *http.Request, n *session) error {
 	return n.page(w, r, view{Name: "compose", Title: title, Data: &d, Pane: "message"})
 }
 
+// Answer is the address of a page on which the message is answered, or edited.
+func (d *messageData) Answer(how string) string {
+	return boxLink("/compose", d.Box, d.V, "uid", uidText(d.UID), "do", how)
+}
+
 // fillFrom fills the page from a draft, or begins an answer.
 func (n *session) fillFrom(r *http.Request, d *composeData, at place, what string) error {
-	src, err := n.openMessage(r, at)
+	src, err := n.openAt(r, at)
 	if err != nil {
 		return err
 	}
@@ -144,9 +145,7 @@ func (n *session) fillFrom(r *http.Request, d *composeData, at place, what strin
 		}
 		if at.Box == drafts {
 			d.Base = at
-			if date, err := src.rd.Date(); err == nil {
-				d.Saved = loc.Short(date)
-			}
+			d.Saved = loc.Short(src.file.Date())
 		} else {
 			d.Source, d.MessageID = at, ""
 		}

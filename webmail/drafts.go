@@ -30,6 +30,12 @@ func readDraftForm(w http.ResponseWriter, r *http.Request, n *session) (*draftFo
 	// The files may be as large as a message; what of them is too much in base64 the store will tell.
 	r.Body = http.MaxBytesReader(w, r.Body, n.srv.lim.Message+maxDraftFields)
 	parts, err := r.MultipartReader()
+	if errors.Is(err, http.ErrNotMultipart) { // a form without files
+		if err := readForm(w, r, maxDraftFields); err != nil {
+			return nil, err
+		}
+		return &draftForm{Values: r.PostForm}, nil
+	}
 	if err != nil {
 		return nil, fail(http.StatusBadRequest, "error.form")
 	}
@@ -174,7 +180,7 @@ func (n *session) saveDraft(r *http.Request, f *draftForm) (savedDraft, error) {
 	saved := savedDraft{at: place{Box: box}}
 	if base.UID != 0 {
 		base.Box, from = box, place{}
-		src, err := n.openMessage(r, base)
+		src, err := n.openAt(r, base)
 		switch {
 		case err == nil:
 			src.close()
@@ -191,7 +197,7 @@ func (n *session) saveDraft(r *http.Request, f *draftForm) (savedDraft, error) {
 	}
 	keep := f.Values["part"]
 	if len(keep) > 0 && from.UID != 0 {
-		src, err := n.openMessage(r, from)
+		src, err := n.openAt(r, from)
 		if err != nil {
 			return savedDraft{}, err
 		}
@@ -333,11 +339,13 @@ func saveDraftForm(w http.ResponseWriter, r *http.Request, n *session) error {
 	return seeOther(w, r, editLink(saved.at))
 }
 
-func editLink(at place) string { return boxLink("/compose", at.Box, at.V, "do", "edit", "uid", uidText(at.UID)) }
+func editLink(at place) string {
+	return boxLink("/compose", at.Box, at.V, "do", "edit", "uid", uidText(at.UID))
+}
 
 // tellSaved tells compose.js what the form is to say from now on.
 func (n *session) tellSaved(w http.ResponseWriter, r *http.Request, saved savedDraft) error {
-	src, err := n.openMessage(r, saved.at)
+	src, err := n.openAt(r, saved.at)
 	if err != nil {
 		return err
 	}
@@ -384,7 +392,7 @@ func (n *session) queue(r *http.Request, loc locale, at place) error {
 	if n.srv.opt.Outbox == nil {
 		return errNoSending
 	}
-	src, err := n.openMessage(r, at)
+	src, err := n.openAt(r, at)
 	if err != nil {
 		return err
 	}

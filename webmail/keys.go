@@ -14,6 +14,12 @@ var shortcuts = []shortcut{
 	{"g i", "keys.inbox"},
 	{"g f", "keys.folders"},
 	{"g s", "keys.settings"},
+	{"g o", "keys.outbox"},
+	{"c", "keys.compose"},
+	{"r", "keys.reply"},
+	{"a", "keys.replyall"},
+	{"f", "keys.forward"},
+	{"Ctrl+Enter", "keys.send"},
 	{"u", "keys.back"},
 	{"Esc", "keys.close"},
 }

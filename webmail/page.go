@@ -13,7 +13,7 @@ import (
 var templateFiles embed.FS
 
 // scripts are the files of static that every page loads, in this order.
-var scripts = []string{"vendor/htmx.min.js", "vendor/hx-sse.min.js", "app.js", "keys.js", "import.js"}
+var scripts = []string{"vendor/htmx.min.js", "vendor/hx-sse.min.js", "app.js", "keys.js", "compose.js", "import.js"}
 
 // pages are the templates, once for each language.
 type pages struct {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"postroom/internal/account"
+	"postroom/internal/compose"
 	"postroom/internal/mailview"
 	"postroom/internal/message"
 )
@@ -37,6 +38,8 @@ type messageData struct {
 	Signed    bool
 	Encrypted bool
 	Cut       bool // not all of the message is shown
+	Draft     bool // it is to be edited, not answered
+	List      bool // it came by a mailing list that takes answers
 
 	Blocked  int    // pictures that are not shown
 	Pictures string // address of the same with pictures from elsewhere, "" where there are none or they are shown
@@ -166,6 +169,7 @@ func (n *session) message(r *http.Request, sel *selection, o *openedMessage) (*m
 	d := &messageData{
 		Box: sel.Name(), V: sel.Snap.UIDValidity(), UID: sel.Snap.UID(o.index), Part: mailview.FormatPath(o.part),
 		Back: sel.link("/"), Rights: sel.Rights(), Flagged: sel.Snap.Flags(o.index)&account.Flagged != 0,
+		Draft:  sel.Snap.Flags(o.index)&account.Draft != 0,
 		Signed: v.Signed, Encrypted: v.Encrypted, Cut: v.Cut, IsPlain: r.FormValue("plain") != "",
 		Fields: o.link(sel, "/fields"), Source: o.link(sel, "/source"), Print: o.link(sel, "/print"), Export: o.link(sel, "/eml"),
 	}
@@ -191,6 +195,11 @@ func (n *session) message(r *http.Request, sel *selection, o *openedMessage) (*m
 		return nil, err
 	}
 	n.files(r, sel, o, v, d)
+	if len(o.part) == 0 {
+		if d.List, err = compose.IsList(o, o.parsed); err != nil {
+			return nil, err
+		}
+	}
 	return d, nil
 }
 

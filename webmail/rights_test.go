@@ -32,6 +32,10 @@ var everyRequest = []walked{
 	{"GET /export?box=%M", "r", nil},
 	{"GET /import?box=%M", "ri", nil},
 	{"POST /import?box=%M", "i", func(w *walk) bool { return w.messages() == 2 }},
+	{"GET /compose?do=reply&box=%M&v=%V&uid=%U", "r", nil},
+	{"GET /compose?do=attached&box=%M&v=%V&uid=%U", "r", nil},
+	{"POST /compose/save?sbox=%M&sv=%V&suid=%U&part=0:x&subject=%M", "r", func(w *walk) bool { return w.drafted() }},
+	{"POST /compose/send?sbox=%M&sv=%V&suid=%U&part=0:x&subject=%M", "r", func(w *walk) bool { return w.drafted() }},
 	{"GET /folders", "", nil},
 	{"POST /folders/create?parent=%M&name=New", "k", func(w *walk) bool { return w.exists("/New") }},
 	{"POST /folders/rename?box=%M/Sub&parent=%M&name=Other", "xk", func(w *walk) bool { return w.exists("/Other") && !w.exists("/Sub") }},
@@ -45,6 +49,9 @@ var everyRequest = []walked{
 // noMail are the routes that touch no mailbox.
 var noMail = map[string]bool{
 	"GET /settings": true, "POST /settings": true, "GET /sessions": true, "POST /sessions/end": true, "GET /keys": true, "POST /logout": true,
+	// These are about the user's own mailboxes alone, which the request does not name.
+	"POST /compose/discard": true, "GET /complete": true, "GET /outbox": true, "POST /outbox/send": true, "POST /outbox/cancel": true,
+	"POST /outbox/dismiss": true, "GET /identities": true, "POST /identities": true,
 }
 
 // walk is one request of the walk under way.
@@ -74,6 +81,28 @@ func (w *walk) subscribed() bool {
 		w.t.Fatal(err)
 	}
 	return strings.Contains(strings.Join(names, "\n")+"\n", w.box+"\n")
+}
+
+// drafted tells whether bob has a draft that names the mailbox, with the message of the mailbox attached.
+func (w *walk) drafted() bool {
+	m, err := w.open("bob").Select(w.t.Context(), "Drafts", true)
+	if err != nil {
+		return false
+	}
+	defer m.Close()
+	snap := m.Current()
+	for i := range snap.Len() {
+		msg, err := m.Message(w.t.Context(), snap, i)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		text := strings.ReplaceAll(string(msg.Text()), "\r\n", "\n")
+		msg.Close()
+		if strings.Contains(text, w.box+"\n") && strings.Contains(text, "J=C3=BCrgen") {
+			return true
+		}
+	}
+	return false
 }
 
 // TestMissingRights walks all routes with each single right missing: what wants it is refused and has changed nothing, all else works.

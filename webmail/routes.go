@@ -3,6 +3,7 @@ package webmail
 import (
 	"context"
 	"errors"
+	"math"
 	"net/http"
 	"net/url"
 	"runtime/debug"
@@ -45,6 +46,17 @@ var routes = []route{
 	{pattern: "GET /folders/delete", serve: deleteFolderPage},
 	{pattern: "POST /folders/delete", serve: deleteFolder},
 	{pattern: "POST /folders/subscribe", serve: subscribeFolder},
+	{pattern: "GET /compose", serve: composePage},
+	{pattern: "POST /compose/save", serve: saveDraftForm, upload: true, body: math.MaxInt64}, // the handler bounds it by limits.message_size
+	{pattern: "POST /compose/send", serve: sendDraft, upload: true, body: math.MaxInt64},
+	{pattern: "POST /compose/discard", serve: discardDraft, upload: true, body: math.MaxInt64},
+	{pattern: "GET /complete", serve: completePage},
+	{pattern: "GET /outbox", serve: outboxPage},
+	{pattern: "POST /outbox/send", serve: outboxSend},
+	{pattern: "POST /outbox/cancel", serve: outboxCancel},
+	{pattern: "POST /outbox/dismiss", serve: outboxDismiss},
+	{pattern: "GET /identities", serve: identitiesPage},
+	{pattern: "POST /identities", serve: saveIdentities},
 	{pattern: "GET /settings", serve: settingsPage},
 	{pattern: "POST /settings", serve: saveSettings},
 	{pattern: "GET /sessions", serve: sessionsPage},

@@ -54,12 +54,13 @@ type session struct {
 	ctx    context.Context // ends with the session
 	cancel context.CancelFunc
 
-	mu      sync.Mutex // guards all below
-	last    time.Time  // of the last request
-	running int        // requests under way
-	ended   bool
-	held    *account.Mailbox // keeps the last folder loaded; nil before the first
-	notice  *notice          // to be shown on the next page
+	mu        sync.Mutex // guards all below
+	last      time.Time  // of the last request
+	running   int        // requests under way
+	ended     bool
+	held      *account.Mailbox // keeps the last folder loaded; nil before the first
+	notice    *notice          // to be shown on the next page
+	addresses *seenAddresses   // guarded by mu; nil: not collected yet
 }
 
 // maxAgent bounds what is kept of a browser's name.
