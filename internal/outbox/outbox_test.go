@@ -238,7 +238,7 @@ func TestRetry(t *testing.T) {
 func TestRefused(t *testing.T) {
 	w := newWorld(t, first(submit.Refused, submit.Accepted))
 	w.put("b@example.org, c@example.org")
-	w.eventually("filed", func() bool { e, _ := w.list(); return len(e) == 1 && e[0].Filed })
+	w.eventually("filed", func() bool { e, _ := w.list(); return len(e) == 1 && e[0].Filed && !e[0].UnderWay(time.Now()) })
 	e, _ := w.list()
 	if e[0].Refused() != 1 || e[0].Accepted() != 2 || e[0].Recipients[0].Text != "said refused" {
 		t.Errorf("%+v", e[0])
@@ -274,7 +274,7 @@ func TestTakeBackAndSendNow(t *testing.T) {
 	if err := w.service.SendNow(t.Context(), w.user, e[0].UIDValidity, e[0].UID); err != nil {
 		t.Fatal(err)
 	}
-	w.eventually("a refusal", func() bool { e, _ := w.list(); return len(e) == 1 && e[0].Refused() == 2 })
+	w.eventually("a refusal", func() bool { e, _ := w.list(); return len(e) == 1 && e[0].Refused() == 2 && !e[0].UnderWay(time.Now()) })
 	if err := w.service.SendNow(t.Context(), w.user, e[0].UIDValidity, e[0].UID); err != nil {
 		t.Fatal(err)
 	}
