@@ -43,6 +43,7 @@ var kinds = []struct {
 	{account.ErrReadOnly, http.StatusForbidden, "error.readonly"},
 	{account.ErrNoRight, http.StatusForbidden, "error.right"},
 	{account.ErrPolicy, http.StatusForbidden, "error.policy"},
+	{account.ErrACLChanged, http.StatusConflict, "sharing.changed"},
 	{account.ErrBadACL, http.StatusConflict, "error.acl"},
 	{account.ErrBusy, http.StatusServiceUnavailable, "error.busy"},
 	{account.ErrNoSpace, http.StatusInsufficientStorage, "error.space"},

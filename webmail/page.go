@@ -90,6 +90,13 @@ func (n *session) say(text string) {
 	n.notice = &notice{Text: text}
 }
 
+// warn is say for what people should look at.
+func (n *session) warn(text string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.notice = &notice{Text: text, Bad: true}
+}
+
 func (n *session) takeNotice() *notice {
 	n.mu.Lock()
 	defer n.mu.Unlock()

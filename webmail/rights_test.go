@@ -10,7 +10,7 @@ import (
 )
 
 // walked is a request for a mailbox %M of another user, and the rights on it that it cannot do without. In it, %V is its
-// UIDVALIDITY, %U the UID of its one message, which is unread. The user has all rights but one on %M, and all on %T,
+// UIDVALIDITY, %U the UID of its one message, which is unread, %R the user's rights. The user has all rights but one on %M, and all on %T,
 // which %M lies below; %S is a mailbox below %M on which he has the rights that he has on %M.
 type walked struct {
 	request string // of a POST with its form: path and query; the query is the form then
@@ -44,14 +44,45 @@ var everyRequest = []walked{
 	{"POST /folders/delete?box=%M/Sub", "x", func(w *walk) bool { return !w.exists("/Sub") }},
 	{"POST /folders/subscribe?box=%M&on=1", "l", func(w *walk) bool { return w.subscribed() }},
 	{"POST /folders/subscribe?box=%M&on=0", "", nil},
+	{"GET /sharing?box=%M", "a", nil},
+	{"POST /sharing/add?box=%M&kind=user&who=carol&act=read", "a", func(w *walk) bool { return w.rightsOf("carol") == "lrs" }},
+	{"POST /sharing/add?box=%M&kind=raw&who=-bob&act=letters&letters=p", "a", func(w *walk) bool { return w.rightsOf("-bob") == "p" }},
+	{"POST /sharing/remove?box=%M&id=bob", "a", func(w *walk) bool { return w.rightsOf("bob") == "" }},
+	{"POST /sharing/seen?box=%M&shared=1", "a", func(w *walk) bool { return w.sharedSeen() }},
+	{"GET /sharing/why?box=%M&who=bob", "a", nil},
+	{"GET /sharing/below?box=%M", "la", nil},
+	{"POST /sharing/below?box=%M", "la", nil},
+	{"POST /sharing/change?box=%M&id=bob&was=%R&act=letters&letters=lra", "a", func(w *walk) bool { return w.rightsOf("bob") == "lra" }},
 }
 
 // noMail are the routes that touch no mailbox.
 var noMail = map[string]bool{
-	"GET /settings": true, "POST /settings": true, "GET /sessions": true, "POST /sessions/end": true, "GET /keys": true, "POST /logout": true,
+	"GET /settings": true, "POST /settings": true, "GET /sessions": true, "POST /sessions/end": true, "GET /keys": true, "GET /sharing/people": true, "POST /logout": true,
 	// These are about the user's own mailboxes alone, which the request does not name.
 	"POST /compose/discard": true, "GET /complete": true, "GET /outbox": true, "POST /outbox/send": true, "POST /outbox/cancel": true,
 	"POST /outbox/dismiss": true, "GET /identities": true, "POST /identities": true,
+}
+
+// rightsOf gives the letters of an entry of the mailbox's ACL, by its name in IMAP; "" for none.
+func (w *walk) rightsOf(id string) string {
+	acl, err := w.open("alice").GetACL(w.t.Context(), w.box)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, e := range acl.Entries {
+		if acl.Name(e) == id {
+			return e.Rights.String()
+		}
+	}
+	return ""
+}
+
+func (w *walk) sharedSeen() bool {
+	shared, err := w.open("alice").SharedSeen(w.t.Context(), w.box)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return shared
 }
 
 // walk is one request of the walk under way.
@@ -145,7 +176,7 @@ func (w *walk) step(step walked, missing string) {
 	w.grant("alice", w.box, "bob", rights)
 	w.grant("alice", w.box+"/Sub", "bob", rights)
 	name := "Other Users/alice/" + w.box
-	request := strings.NewReplacer("%M", name, "%V", fmt.Sprint(v), "%U", fmt.Sprint(uids[0])).Replace(step.request)
+	request := strings.NewReplacer("%M", name, "%V", fmt.Sprint(v), "%U", fmt.Sprint(uids[0]), "%R", rights).Replace(step.request)
 	p := w.bob.request(request)
 	refused := missing != "" && strings.Contains(step.wants, missing)
 	if got := p.status >= 400; got != refused {
