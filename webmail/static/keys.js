@@ -7,7 +7,8 @@
   let timer = 0;
 
   const go = (path) => () => { location.assign(path); };
-  const typing = (element) => element.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(element.tagName);
+  const typing = (element) => element.isContentEditable || /^(TEXTAREA|SELECT)$/.test(element.tagName) ||
+    (element.tagName === "INPUT" && !/^(checkbox|radio|button|submit)$/.test(element.type));
 
   // add makes action run on "x", or on "g i": one key after the other.
   const add = (keys, action) => { actions.set(keys, action); };
