@@ -177,7 +177,10 @@ func (p *webPage) spot(css, text string) spot {
 			const x = (Math.max(b.left, 0) + Math.min(b.right, innerWidth)) / 2;
 			const y = (Math.max(b.top, 0) + Math.min(b.bottom, innerHeight)) / 2;
 			const top = document.elementFromPoint(x, y);
-			if (!top || !(e.contains(top) || [...(e.labels || [])].some((m) => m.contains(top)))) return null;
+			if (!top || !(e.contains(top) || [...(e.labels || [])].some((m) => m.contains(top)))) {
+				e.scrollIntoView({block: 'nearest', inline: 'nearest', behavior: 'instant'}); // in a pane of its own
+				return null;
+			}
 			return e.disabled ? null : {X: x, Y: y};
 		}`)
 		if err != nil || got == nil {

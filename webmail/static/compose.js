@@ -47,10 +47,10 @@
       event.preventDefault();
       clearTimeout(timer);
       const button = event.submitter;
-      running.then(() => {
+      running.then(() => setTimeout(() => { // while this event is being handled, no submit counts
         leaving = true;
         form.requestSubmit(button);
-      });
+      }, 0));
     });
     form.addEventListener("keydown", (event) => {
       const send = document.getElementById("send");
