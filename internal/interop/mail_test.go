@@ -99,6 +99,20 @@ func dial(t *testing.T, v *server, options *imapclient.Options) *imapclient.Clie
 	return c
 }
 
+// dialAs is dial for another user.
+func dialAs(t *testing.T, v *server, user string) *imapclient.Client {
+	t.Helper()
+	c, err := imapclient.DialInsecure(v.imap, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	if err := c.Login(user, password).Wait(); err != nil {
+		t.Fatalf("LOGIN: %v", err)
+	}
+	return c
+}
+
 // dump lists all that an IMAP client can know of a user's mail, a line a fact,
 // in an order of its own: two servers on one tree have to give the same text.
 // Left out are \Recent, which belongs to a session, and MODSEQ, which belongs
