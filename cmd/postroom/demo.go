@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"mime"
+	"net"
 	"net/mail"
 	"os"
 	"os/signal"
@@ -30,8 +31,8 @@ func demoCommand() *cobra.Command {
 		Use:   "demo",
 		Short: "Serve sample mail on this machine, to try Postroom out",
 		Long: `Serve sample mail for two users on this machine's loopback, and show what
-arrives and who logs in. Nothing has to be installed or configured. Without --dir the mail is
-thrown away at the end.`,
+arrives and who logs in. Nothing has to be installed or configured. What they write
+in the web mail reaches each other, and nobody else. Without --dir the mail is thrown away at the end.`,
 		Args: exactArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runDemo(cmd.Context(), cmd.OutOrStdout(), dir, imap, pop3, web)
@@ -70,6 +71,12 @@ func runDemo(ctx context.Context, out io.Writer, dir, imap, pop3, web string) er
 		return usageError{fmt.Errorf("%w (see --imap, --pop3 and --web)", err)}
 	}
 	defer ls.close()
+	post, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	defer post.Close()
+	cfg.Submission.Server, cfg.Submission.TLS, cfg.Submission.Domain = post.Addr().String(), "none", demo.Domain
 	out = &oneWriter{w: out}
 	warnings := slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})
 	log := slog.New(loginLines{next: warnings, out: out, attrs: make(map[string]string)})
@@ -80,7 +87,13 @@ func runDemo(ctx context.Context, out io.Writer, dir, imap, pop3, web string) er
 	defer d.close()
 	sayHello(out, dir, ls, thrownAway)
 	d.start(ls)
+	office := demo.NewPost(dir)
 	var watching sync.WaitGroup
+	watching.Go(func() {
+		if err := office.Serve(post); err != nil {
+			log.Error("delivering what is written", "error", err)
+		}
+	})
 	for _, u := range demo.Users() {
 		watching.Go(func() {
 			if err := showArrivals(ctx, out, d.accounts, u.Name); err != nil && ctx.Err() == nil {
@@ -94,6 +107,8 @@ func runDemo(ctx context.Context, out io.Writer, dir, imap, pop3, web string) er
 	case err = <-d.failed:
 		stop()
 	}
+	err = errors.Join(err, office.Close())
+	_ = post.Close() // Serve may not have begun
 	watching.Wait()
 	return errors.Join(err, d.shutdown())
 }
