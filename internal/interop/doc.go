@@ -11,6 +11,11 @@
 // postroom. A client test is believed only once it has passed there: a script
 // that fails on both servers is a fault of the script.
 //
+// The web mail is used in headless Chromium, by clicks and keys, and what was
+// done is looked for over IMAP. What the browser complains of fails the test,
+// and so does any request to another server. Pictures of the main views, light,
+// dark and on a phone, are written into the folder POSTROOM_SCREENSHOTS.
+//
 // Started as root, both servers and every tool that touches the Maildir itself
 // run as the user nobody; otherwise as whoever runs the tests, and the tests
 // that need Dovecot are skipped, because it wants root to start.
