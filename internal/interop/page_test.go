@@ -210,13 +210,6 @@ func (p *webPage) tap(css, text string) {
 	p.do("tapping "+named(css, text), chromedp.TapXY(at.X, at.Y))
 }
 
-// hover puts the mouse over it.
-func (p *webPage) hover(css, text string) {
-	p.t.Helper()
-	at := p.spot(css, text)
-	p.do("pointing at "+named(css, text), chromedp.MouseEvent(chromedp.MouseMoved, at.X, at.Y))
-}
-
 // fill puts a text in place of what the field with that label, or name, has.
 func (p *webPage) fill(label, text string) {
 	p.t.Helper()
@@ -285,14 +278,6 @@ var keys = map[string]string{
 	"Home": kb.Home, "End": kb.End, "Space": " ",
 }
 
-// drag drags one element onto another with the mouse.
-func (p *webPage) drag(css, text, toCSS, toText string) {
-	p.t.Helper()
-	from, to := p.spot(css, text), p.spot(toCSS, toText)
-	p.do(fmt.Sprintf("dragging %s to %s", named(css, text), named(toCSS, toText)),
-		chromedp.DragAndDropXY(from.X, from.Y, to.X, to.Y))
-}
-
 // drop drags files from outside the browser onto an element.
 func (p *webPage) drop(css, text string, paths ...string) {
 	p.t.Helper()
@@ -335,19 +320,6 @@ func (p *webPage) scripts(on bool) {
 	if err != nil {
 		p.t.Fatalf("switching scripts: %v", err)
 	}
-}
-
-// fetch has the page's own origin asked by a script, for what no click can do.
-func (p *webPage) fetch(path string) (status int, body string) {
-	p.t.Helper()
-	answer, err := evaluateAsync[struct {
-		Status int
-		Body   string
-	}](p, fmt.Sprintf(`fetch(%s).then(async (r) => ({Status: r.status, Body: await r.text()}))`, quoted(path)))
-	if err != nil {
-		p.t.Fatalf("asking for %s: %v", path, err)
-	}
-	return answer.Status, answer.Body
 }
 
 // evaluateAsync is evaluate for an expression that gives a promise.

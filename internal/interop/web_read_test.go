@@ -185,27 +185,3 @@ func TestWebHostile(t *testing.T) {
 		t.Errorf("only %d mails in the corpus", len(mails))
 	}
 }
-
-// Without JavaScript mail is read and folders are made.
-func TestWebNoScript(t *testing.T) {
-	beginWeb(t)
-	s := newSite(t)
-	fill(t, s.maildir("alice"), "plain", 60, "")
-	v := s.webMail(t, "")
-	p := openPage(t, v.web)
-	p.scripts(false)
-	p.open("/")
-	p.fill("User name", "alice")
-	p.fill("Password", password)
-	p.click("button", "Sign in")
-	p.sees("#list h1", "Inbox")
-	p.click("a[rel=next]", "")
-	p.sees("#list", "51–60 of 60")
-	p.click(".row-link", "plain")
-	p.sees(".message", "This is message")
-	p.open("/folders")
-	p.fill("New folder", "Made")
-	p.click("button", "Create")
-	p.sees("#folders a", "Made")
-	contains(t, "LIST", ask(t, v, "alice", `LIST "" "*"`), "Made")
-}
