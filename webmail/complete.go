@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"postroom/internal/account"
+	"postroom/internal/addressbook"
 	"postroom/internal/message"
 )
 
@@ -27,23 +28,45 @@ type seenAddresses struct {
 var recipientFields = message.NewFieldSet([]string{"To", "Cc"})
 var senderField = message.NewFieldSet([]string{"From"})
 
-// completePage gives the addresses, as a list in JSON, that what is typed may become: q begins a word of the name or the address.
+// completePage gives the addresses, as a list in JSON, that what is typed may become: q begins a word of the name or the
+// address. Those of the user's own contacts come first, then the shared ones, then those of mail he has seen.
 func completePage(w http.ResponseWriter, r *http.Request, n *session) error {
 	q := strings.ToLower(strings.TrimSpace(r.FormValue("q")))
 	found := []string{}
 	if q != "" && len(q) < 200 {
+		known := make(map[string]bool)
+		for _, a := range n.contactsFor(r, q) {
+			known[strings.ToLower(a.Addr)] = true
+			found = append(found, a.String())
+		}
 		list, err := n.seen(r)
 		if err != nil {
 			return err
 		}
 		for _, a := range list {
-			if len(found) < maxCompletions && completes(q, a) {
+			if len(found) < maxCompletions && completes(q, a) && !known[strings.ToLower(a.Addr)] {
 				found = append(found, a.String())
 			}
 		}
 	}
 	w.Header().Set("Content-Type", "application/json")
 	return json.NewEncoder(w).Encode(found)
+}
+
+// contactsFor completes from the address books; one that cannot be read completes nothing.
+func (n *session) contactsFor(r *http.Request, q string) (out []message.DisplayAddress) {
+	sources := []addressbook.Source{n.ownBook()}
+	if n.srv.opt.Contacts != nil {
+		sources = append(sources, n.srv.opt.Contacts)
+	}
+	list, err := addressbook.Complete(r.Context(), q, maxCompletions, sources...)
+	if err != nil {
+		n.srv.log.Warn("web: an address book cannot be read", "user", n.user.Name(), "error", err)
+	}
+	for _, s := range list {
+		out = append(out, message.DisplayAddress{Name: message.Printable(s.Name), Addr: message.Printable(s.Address)})
+	}
+	return out
 }
 
 func completes(q string, a message.DisplayAddress) bool {

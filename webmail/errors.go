@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"postroom/internal/account"
+	"postroom/internal/addressbook"
 	"postroom/internal/auth"
 	"postroom/internal/connlimit"
 )
@@ -50,6 +51,11 @@ var kinds = []struct {
 	{account.ErrDamaged, http.StatusInternalServerError, "error.damaged"},
 	{account.ErrTooBig, http.StatusRequestEntityTooLarge, "error.large"},
 	{account.ErrTooMany, http.StatusInsufficientStorage, "error.many"},
+	{addressbook.ErrNoContact, http.StatusNotFound, "contacts.none"},
+	{addressbook.ErrChanged, http.StatusConflict, "contacts.changed"},
+	{addressbook.ErrCannotEdit, http.StatusUnprocessableEntity, "contacts.cannot"},
+	{addressbook.ErrNoCards, http.StatusUnprocessableEntity, "contacts.nocards"},
+	{addressbook.ErrTooBig, http.StatusRequestEntityTooLarge, "error.large"},
 	{auth.ErrFailed, http.StatusForbidden, "login.failed"},
 	{auth.ErrTemporary, http.StatusServiceUnavailable, "login.later"},
 	{auth.ErrPrivacyRequired, http.StatusForbidden, "login.clear"},

@@ -13,6 +13,7 @@ var shortcuts = []shortcut{
 	{"?", "keys.help"},
 	{"g i", "keys.inbox"},
 	{"g f", "keys.folders"},
+	{"g c", "keys.contacts"},
 	{"g s", "keys.settings"},
 	{"g o", "keys.outbox"},
 	{"c", "keys.compose"},

@@ -58,6 +58,8 @@ var everyRequest = []walked{
 // noMail are the routes that touch no mailbox.
 var noMail = map[string]bool{
 	"GET /settings": true, "POST /settings": true, "GET /sessions": true, "POST /sessions/end": true, "GET /keys": true, "GET /sharing/people": true, "POST /logout": true,
+	"GET /contacts": true, "GET /contacts/show": true, "GET /contacts/edit": true, "POST /contacts/save": true, "POST /contacts/delete": true,
+	"GET /contacts/import": true, "POST /contacts/import": true, "GET /contacts/export": true,
 	// These are about the user's own mailboxes alone, which the request does not name.
 	"POST /compose/discard": true, "GET /complete": true, "GET /outbox": true, "POST /outbox/send": true, "POST /outbox/cancel": true,
 	"POST /outbox/dismiss": true, "GET /identities": true, "POST /identities": true,

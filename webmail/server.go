@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"postroom/internal/account"
+	"postroom/internal/addressbook"
 	"postroom/internal/auth"
 	"postroom/internal/connlimit"
 	"postroom/internal/outbox"
@@ -46,6 +47,8 @@ type Options struct {
 	// Outbox sends what is written; nil: nothing can be sent. Addresses lists from which addresses a user may send.
 	Outbox    *outbox.Service
 	Addresses func(user string) []string
+	// Contacts is what all users find contacts in, beside their own; nil for nothing.
+	Contacts addressbook.Source
 	// Clock tells the time; time.Now if nil.
 	Clock func() time.Time
 }
@@ -86,6 +89,7 @@ type Server struct {
 	clock   func() time.Time
 	proxies proxies
 	book    book
+	books   *addressbook.Books
 	texts   *catalogue
 	pages   *pages
 	static  *assets
@@ -111,6 +115,7 @@ func New(opt Options) (*Server, error) {
 	if s.clock == nil {
 		s.clock = time.Now
 	}
+	s.books = addressbook.NewBooks(s.log, s.clock)
 	s.book.byToken = make(map[tokenHash]*session)
 	var err error
 	if s.static, err = loadAssets(); err != nil {

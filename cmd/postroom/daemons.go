@@ -10,6 +10,7 @@ import (
 
 	"postroom/imapd"
 	"postroom/internal/account"
+	"postroom/internal/addressbook"
 	"postroom/internal/auth"
 	"postroom/internal/config"
 	"postroom/internal/connlimit"
@@ -75,9 +76,14 @@ func newDaemons(cfg *config.Config, log *slog.Logger) (*daemons, error) {
 		return nil, fmt.Errorf("%s: %w", cfg.Where("web.trusted_proxies"), err)
 	}
 	d.startOutbox(sender(cfg))
+	var contacts addressbook.Source
+	if dir := cfg.AddressBook.Global; dir != "" {
+		contacts = addressbook.NewDirectory(dir, log)
+	}
 	d.web, err = webmail.New(webmail.Options{
 		Outbox: d.outbox, Addresses: func(user string) []string { return senders(user, d.auth.Addresses(user), cfg.Submission.Domain) },
 		Accounts: d.accounts, Auth: d.auth, TLS: d.certs.config(), Logger: log, Conns: conns, TrustedProxies: proxies,
+		Contacts: contacts,
 		Limits: webmail.Limits{
 			IdleTimeout: time.Duration(cfg.Limits.WebIdleTime), SessionTimeout: time.Duration(cfg.Limits.WebSessionTime),
 			WriteTimeout: time.Duration(cfg.Limits.WriteTime), Message: int64(cfg.Limits.MessageSize),

@@ -48,6 +48,11 @@ func (c *Config) check(mustHaveUsers bool) []problem {
 	if err := auth.CheckMechanisms(c.Auth.Mechanisms); err != nil {
 		wrong("auth.mechanisms", "%w", err)
 	}
+	if g := c.AddressBook.Global; g != "" && !filepath.IsAbs(g) {
+		wrong("addressbook.global", "%q is not an absolute path", g)
+	} else if fi, err := os.Stat(g); g != "" && (err != nil || !fi.IsDir()) {
+		wrong("addressbook.global", "%q is not a directory", g)
+	}
 	c.checkListeners(wrong)
 	c.checkWeb(wrong)
 	c.checkSubmission(wrong)

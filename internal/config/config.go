@@ -20,17 +20,18 @@ import (
 
 // Config is the whole configuration, defaults filled in.
 type Config struct {
-	Mail       Mail       `toml:"mail"`
-	Sharing    Sharing    `toml:"sharing"`
-	Auth       Auth       `toml:"auth"`
-	IMAP       IMAP       `toml:"imap"`
-	POP3       POP3       `toml:"pop3"`
-	Web        Web        `toml:"web"`
-	Submission Submission `toml:"submission"`
-	TLS        TLS        `toml:"tls"`
-	Process    Process    `toml:"process"`
-	Limits     Limits     `toml:"limits"`
-	Log        Log        `toml:"log"`
+	Mail        Mail        `toml:"mail"`
+	Sharing     Sharing     `toml:"sharing"`
+	Auth        Auth        `toml:"auth"`
+	IMAP        IMAP        `toml:"imap"`
+	POP3        POP3        `toml:"pop3"`
+	Web         Web         `toml:"web"`
+	Submission  Submission  `toml:"submission"`
+	AddressBook AddressBook `toml:"addressbook"`
+	TLS         TLS         `toml:"tls"`
+	Process     Process     `toml:"process"`
+	Limits      Limits      `toml:"limits"`
+	Log         Log         `toml:"log"`
 
 	// File is where it was read from, and text what stood there.
 	File string `toml:"-"`
@@ -125,6 +126,11 @@ type Submission struct {
 
 // Enabled tells whether mail can be sent.
 func (s Submission) Enabled() bool { return s.Server != "" || s.Sendmail != "" }
+
+// AddressBook is what all users of the web mail find contacts in, beside their own.
+type AddressBook struct {
+	Global string `toml:"global"`
+}
 
 // TLS is the certificate of all listeners.
 type TLS struct {

@@ -39,6 +39,7 @@
   add("?", help);
   add("g i", go("/"));
   add("g f", go("/folders"));
+  add("g c", go("/contacts"));
   add("g s", go("/settings"));
   add("u", () => {
     const back = document.querySelector("#reading .back");
