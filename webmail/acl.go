@@ -36,19 +36,10 @@ var inWords = func() (r account.Rights) {
 	return r
 }()
 
-// preset is a choice of rights that most people want.
-type preset struct {
-	Name   string // in forms
-	Key    string // of the text
-	Rights account.Rights
-}
+// preset is one of account.Presets.
+type preset struct{ Name, Key string } // in forms; of the text
 
-var presets = []preset{
-	{"read", "sharing.presetread", account.Lookup | account.Read | account.WriteSeen},
-	{"write", "sharing.presetwrite", account.Lookup | account.Read | account.WriteSeen | account.WriteFlags | account.Insert |
-		account.DeleteMessage | account.Expunge},
-	{"full", "sharing.presetfull", inWords},
-}
+var presets = []preset{{"read", "sharing.presetread"}, {"write", "sharing.presetwrite"}, {"full", "sharing.presetfull"}}
 
 // sharingData is the dialogue about the rights of one folder.
 type sharingData struct {
@@ -118,7 +109,7 @@ func newACLRow(id string, e account.ACLEntry) aclRow {
 		row.Words = append(row.Words, aclWord{w, w.Rights.String(), have == w.Rights, have != 0 && have != w.Rights})
 	}
 	for _, p := range presets {
-		if e.Rights&inWords == p.Rights && !e.Negative {
+		if e.Rights&inWords == account.Presets[p.Name]&inWords && !e.Negative {
 			row.Preset = p.Key
 		}
 	}
@@ -242,12 +233,11 @@ func wanted(r *http.Request, was account.Rights) (account.Rights, error) {
 		}
 		return out, nil
 	default:
-		for _, p := range presets {
-			if p.Name == act {
-				return was&^inWords | p.Rights, nil
-			}
+		preset, ok := account.Presets[act]
+		if !ok {
+			return 0, fail(http.StatusBadRequest, "error.form")
 		}
-		return 0, fail(http.StatusBadRequest, "error.form")
+		return was&^inWords | preset, nil
 	}
 }
 

@@ -43,8 +43,8 @@ func TestSharingWritesAsSetACL(t *testing.T) {
 		user, letters string // of SETACL; letters "DELETE" for DELETEACL
 	}{
 		{"read only", "", "add", []string{"kind", "user", "who", "bob", "act", "read"}, "bob", "lrs"},
-		{"write", "# c\nuser=carol lr\n", "add", []string{"kind", "user", "who", "bob", "act", "write"}, "bob", "lrswite"},
-		{"a name that is written otherwise", "", "add", []string{"kind", "user", "who", " bob ", "act", "full"}, "bob", "lrswikxtea"},
+		{"write", "# c\nuser=carol lr\n", "add", []string{"kind", "user", "who", "bob", "act", "write"}, "bob", "lrswipte"},
+		{"a name that is written otherwise", "", "add", []string{"kind", "user", "who", " bob ", "act", "full"}, "bob", "lrswipkxtea"},
 		{"a right not shown is kept", "user=bob lrp\n", "change", []string{"id", "bob", "was", "lrp", "act", "write"}, "bob", "lrswipte"},
 		{"ticks", "user=bob lrpt\n", "change", []string{"id", "bob", "was", "lrpt", "act", "words", "right", "l", "right", "w"}, "bob", "lwpt"},
 		{"one right of two, then both", "user=bob lrt\n", "change", []string{"id", "bob", "was", "lrt", "act", "words", "right", "l", "right", "r", "right", "te"}, "bob", "lrte"},

@@ -265,17 +265,14 @@ func parseWho(s string) (id account.Identifier, negative bool, err error) {
 	return id, negative, err
 }
 
-// presets are words for sets of rights.
-var presets = map[string]string{"read": "lrs", "write": "lrswipte", "full": "lrswipkxtea"}
-
 // parseRights reads letters or a preset, with a sign or none. The words are looked for first: each of their letters could be
 // a right.
 func parseRights(s string) (account.ACLMode, account.Rights, error) {
 	word := strings.TrimLeft(s, "+-")
 	sign := s[:len(s)-len(word)]
-	letters, ok := presets[word]
-	if !ok {
-		letters = word
+	letters := word
+	if preset, ok := account.Presets[word]; ok {
+		letters = preset.String()
 	}
 	mode, rights, err := account.ParseModRights(sign + letters)
 	if err == nil && strings.ContainsAny(letters, "cd") {

@@ -28,6 +28,13 @@ const (
 	AllRights     = aclfile.All
 )
 
+// Presets are sets of rights that have a name, for people to choose from.
+var Presets = map[string]Rights{
+	"read":  Lookup | Read | WriteSeen,
+	"write": Lookup | Read | WriteSeen | WriteFlags | Insert | Post | DeleteMessage | Expunge,
+	"full":  aclfile.All,
+}
+
 // ErrNoRight: the mailbox is there, and the user may know it, but may not do that. Who may not even look it up gets
 // ErrNoFolder, as for a name that is not there.
 var ErrNoRight = errors.New("no right to do that")
