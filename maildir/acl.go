@@ -40,6 +40,7 @@ type ACLVersion struct {
 	looked  bool
 	settled bool // any later change has another stamp
 	stamp   stamp
+	home    stamp // of the directory while there was no file, if any later change has another; else zero
 }
 
 // ACLFile is a folder's ACL file as it was read.
@@ -89,7 +90,7 @@ func (t *Tree) ACLPath(name string) (path string, kind ACLKind, err error) {
 }
 
 // ReadACL is Tree.ReadACL of an open folder, whatever has its name by now. Where there is a dovecot-acl that is known
-// it costs one system call.
+// it costs one system call, and so does none where the directory has not changed.
 func (f *Folder) ReadACL(known ACLVersion) (ACLFile, bool, error) {
 	return readACL(f.home, f.tree.path, f.dirName, known, f.store.opt.Clock())
 }
@@ -131,6 +132,14 @@ func aclError(path string, err error) error {
 
 // tryACL is one attempt of readACL; after an error the file's Kind tells which file it is about.
 func tryACL(d *dir, known ACLVersion, now time.Time) (f ACLFile, same bool, err error) {
+	hadNone := known.looked && known.kind == NoACL
+	var home stamp
+	if hadNone {
+		// A name that comes changes the directory. It is asked before names are looked for, so that what comes between is seen next.
+		if home, err = d.stamp(); err == nil && home == known.home {
+			return ACLFile{Version: known}, true, nil
+		}
+	}
 	for kind := DovecotACL; kind <= CourierACL; kind++ {
 		var st unix.Stat_t
 		err := d.lstat(aclNames[kind], &st)
@@ -153,7 +162,10 @@ func tryACL(d *dir, known ACLVersion, now time.Time) (f ACLFile, same bool, err 
 		return f, false, err
 	}
 	f.Version.looked = true
-	return f, known == f.Version, nil
+	if home.old(now) {
+		f.Version.home = home
+	}
+	return f, hadNone, nil
 }
 
 // readSteady reads a file whose stamp is as before, and still is when all was read.

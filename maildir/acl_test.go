@@ -49,7 +49,16 @@ func TestReadACL(t *testing.T) {
 		known = f.Version
 	}
 	read(false, "0 ")
-	read(true, "")
+	for range 2 { // names looked for, then the directory alone
+		read(true, "")
+		put(t, dir+"/.Work/another", "")
+		read(true, "")
+		read(true, "")
+		if known.home == (stamp{}) {
+			t.Error("the directory is not known")
+		}
+		time.Sleep(20 * time.Millisecond) // kernels stamp in ticks
+	}
 	put(t, dir+"/.Work/courierimapacl", "owner aceilrstwx\n")
 	read(false, "2 owner aceilrstwx\n")
 	read(true, "")
@@ -88,6 +97,23 @@ func TestReadACLYoung(t *testing.T) {
 	must(t, err)
 	if g, same, err := tree.ReadACL("Work", f.Version); err != nil || same || g.Version != f.Version || string(g.Data) != "owner lr\n" {
 		t.Errorf("%v %v %v", g, same, err)
+	}
+}
+
+// A directory that was changed just now is no sign that there is still no file.
+func TestReadNoACLYoung(t *testing.T) {
+	tree, dir := treeWithWork(t, Options{Clock: func() time.Time { return time.Now().Add(-time.Hour) }})
+	var known ACLVersion
+	for n := range 3 {
+		f, same, err := tree.ReadACL("Work", known)
+		if must(t, err); same != (n > 0) || f.Version.home != (stamp{}) {
+			t.Errorf("%v %v", f, same)
+		}
+		known = f.Version
+	}
+	put(t, dir+"/.Work/dovecot-acl", "owner lr\n")
+	if f, same, err := tree.ReadACL("Work", known); err != nil || same || string(f.Data) != "owner lr\n" {
+		t.Errorf("%v %v %v", f, same, err)
 	}
 }
 

@@ -120,10 +120,13 @@ func (c *aclCache) read(p *place, name string, f *maildir.Folder) (*aclfile.File
 	switch {
 	case isMissing(err):
 		return nil, err
-	case have.file != nil && (same || err != nil && file.Version == have.version):
+	case have.file != nil && (same || err != nil) && file.Version == have.version:
 		return have.file, nil // or as unreadable as before
 	}
-	got := cachedACL{version: file.Version, file: c.service.parseACL(p, name, file, err)}
+	got := cachedACL{version: file.Version, file: have.file}
+	if !same || have.file == nil {
+		got.file = c.service.parseACL(p, name, file, err)
+	}
 	c.mu.Lock()
 	if len(c.files) >= maxCachedACLs {
 		clear(c.files)
