@@ -254,14 +254,14 @@ func (p *webPage) typed(text string) {
 // with Ctrl+, Shift+, Alt+ before it.
 func (p *webPage) press(key string) {
 	p.t.Helper()
-	options := []chromedp.KeyOption{}
+	var modifiers chromedp.Modifier
 	for _, m := range []struct {
 		name string
 		flag chromedp.Modifier
 	}{{"Ctrl+", chromedp.ModifierCtrl}, {"Shift+", chromedp.ModifierShift}, {"Alt+", chromedp.ModifierAlt}} {
 		if rest, ok := strings.CutPrefix(key, m.name); ok && rest != "" {
 			key = rest
-			options = append(options, chromedp.KeyModifiers(m.flag))
+			modifiers |= m.flag
 		}
 	}
 	if k, ok := keys[key]; ok {
@@ -269,7 +269,21 @@ func (p *webPage) press(key string) {
 	} else if len([]rune(key)) != 1 {
 		p.t.Fatalf("no key %q", key)
 	}
-	p.do("pressing "+key, chromedp.KeyEvent(key, options...))
+	p.do("pressing "+key, chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		events := kb.Encode([]rune(key)[0])
+		down, up := events[0], events[len(events)-1]
+		if len(events) == 3 && modifiers&^chromedp.ModifierShift == 0 {
+			// One event with its text, as of a real key: a script that cancels it cancels the text too.
+			down.Text, down.UnmodifiedText = events[1].Text, events[1].UnmodifiedText
+		}
+		for _, e := range []*input.DispatchKeyEventParams{down, up} {
+			e.Modifiers |= int64(modifiers)
+			if _, err := chromedp.Call(ctx, input.DispatchKeyEvent, *e); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
 }
 
 var keys = map[string]string{
