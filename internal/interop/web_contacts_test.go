@@ -1,0 +1,68 @@
+package interop
+
+import (
+	"path/filepath"
+	"testing"
+)
+
+// Contacts are made by hand and from a mail, imported and exported, completed
+// while one writes, and are vCard files in the user's tree.
+func TestWebContacts(t *testing.T) {
+	beginWeb(t)
+	s := newSite(t)
+	inbox := s.maildir("alice")
+	makeMaildir(t, inbox)
+	write(t, inbox, "cur/1700000001.M1P1.host:2,S", letter("Ben Baker <ben@example.org>", "Hello", plainText+"Hi.\n"))
+	v := s.webMail(t, "")
+	p := signIn(t, v, "alice")
+
+	p.click("#folders a", "Contacts")
+	p.click("a", "New contact")
+	p.fill("Name", "Zoë Young")
+	p.click("input[name=email]", "")
+	p.typed("zoe@example.org")
+	p.click("button", "Save")
+	p.sees("[role=status]", "saved")
+	files := client{dir: s.dir}.run(t, "grep", "-rl", "zoe@example.org", filepath.Join(inbox, "postroom-contacts"))
+	contains(t, "the contact's file", files, ".vcf")
+
+	p.open("/contacts")
+	p.click("a", "Import")
+	p.upload("input[type=file]", write(t, t.TempDir(), "more.vcf",
+		"BEGIN:VCARD\r\nVERSION:3.0\r\nUID:carol-1\r\nFN:Carol Clark\r\nEMAIL:carol@example.org\r\nX-SHOE:42\r\nEND:VCARD\r\n"))
+	p.click("main button", "Import")
+	p.sees("[role=status]", "1")
+	p.open("/contacts")
+	p.sees(".people", "Carol Clark")
+	p.view("contacts")
+	p.click("a", "Save all")
+	p.wait("the exported contacts", func() (bool, error) {
+		names, err := filepath.Glob(filepath.Join(p.downloads, "*.vcf"))
+		return len(names) == 1, err
+	})
+
+	// What is written in "To" is completed, by keys.
+	p.click("#folders a", "Write")
+	p.click("#to", "")
+	p.press("c")
+	p.press("a")
+	p.press("r")
+	p.sees(".completions li", "carol@example.org")
+	p.press("Enter")
+	if got, err := find[string](p, "#to", "", "(l) => l[0].value"); err != nil || got != "Carol Clark <carol@example.org>, " {
+		t.Errorf("completed to %q (%v)", got, err)
+	}
+	p.click("#subject", "")
+	p.typed("For Carol")
+	p.click("button", "Save draft")
+	p.sees("#saved", "Saved")
+
+	p.open("/")
+	p.click(".row-link", "Hello")
+	p.click(".message summary[aria-label=More]", "")
+	p.click(".message a", "Add sender to contacts")
+	p.click("button", "Save")
+	p.sees("[role=status]", "saved")
+	p.open("/contacts?q=ben")
+	p.sees(".people", "Ben Baker")
+}
