@@ -217,7 +217,13 @@ func TestReply(t *testing.T) {
 		t.Errorf("Drafts %q, Sent %q", s.texts("alice", "Drafts"), s.texts("alice", "Sent"))
 	}
 	s.eventually("marked", func() bool { return strings.Contains(s.texts("alice", inbox)[0], `\Answered`) })
-	// Whom one has written to is completed.
+	// Whom one has written to is completed, and before that whom one has in the address book.
+	contacts := s.open("alice").OwnFiles(account.OwnContacts)
+	card := "BEGIN:VCARD\r\nVERSION:4.0\r\nUID:1\r\nFN:Carlo Card\r\nEMAIL:card@example.org\r\nEND:VCARD\r\n"
+	if err := contacts.Edit(t.Context(), "1.vcf", func([]byte) ([]byte, error) { return []byte(card), nil }); err != nil {
+		t.Fatal(err)
+	}
+	b.get("/complete?q=car").want(t, 200, `["Carlo Card \u003ccard@example.org\u003e","carol@example.org"]`)
 	var found []string
 	if err := json.Unmarshal([]byte(b.get("/complete?q=caro").want(t, 200).body), &found); err != nil || len(found) != 1 || found[0] != "carol@example.org" {
 		t.Errorf("completed %q, %v", found, err)

@@ -118,10 +118,11 @@ func (t *trap) note(c net.Conn) {
 // recordTypeHandshake is the first octet of a TLS connection (RFC 8446, section 5.1).
 const recordTypeHandshake = 22
 
-// isVendor tells what Chromium asks its maker for by itself, whatever is open.
+// isVendor tells what Chromium asks its maker for by itself, whatever is open; the dictionaries for what one writes are at
+// redirector.gvt1.com.
 func isVendor(url string) bool {
 	u, err := neturl.Parse(url)
-	return err == nil && (strings.HasSuffix(u.Hostname(), ".googleapis.com") || strings.HasSuffix(u.Hostname(), ".google.com"))
+	return err == nil && (u.Hostname() == "redirector.gvt1.com" || strings.HasSuffix(u.Hostname(), ".googleapis.com") || strings.HasSuffix(u.Hostname(), ".google.com"))
 }
 
 // readerConn is a connection of which something was already read.

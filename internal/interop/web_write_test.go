@@ -176,3 +176,31 @@ func TestWebOutbox(t *testing.T) {
 	contains(t, "STATUS", ask(t, v, "alice", "STATUS Sent (MESSAGES)"), "MESSAGES 1")
 	same(t, "the number of messages sent", fmt.Sprint(len(mails.all())), "1")
 }
+
+// A new message is signed, and addresses are completed from mail.
+func TestWebIdentity(t *testing.T) {
+	beginWeb(t)
+	s := newSite(t)
+	makeMaildir(t, s.maildir("alice"))
+	write(t, s.maildir("alice"), "cur/1700000001.M1P1.host:2,S", letter("Ben Bolt <ben@example.org>", "Lunch", plainText+"At noon?\n"))
+	p := signIn(t, s.webMail(t, submission(freeAddr(t))), "alice")
+	p.open("/identities")
+	p.fill("Name", "Alice Example")
+	p.fill("Signature", "Alice of Example")
+	p.click("button", "Save")
+	p.sees(".notice", "saved")
+	p.view("identities")
+	p.press("c")
+	p.sees("select option", "Alice Example <alice@example.org>")
+	if text, err := find[string](p, "#text", "", "(l) => l[0].value"); err != nil || !strings.Contains(text, "-- \nAlice of Example") {
+		t.Errorf("a new message begins with %q (%v)", text, err)
+	}
+	p.click("#to", "")
+	p.typed("bolt")
+	p.sees(".completions [role=option]", "Ben Bolt <ben@example.org>")
+	p.press("Enter")
+	if to, err := find[string](p, "#to", "", "(l) => l[0].value"); err != nil || to != "Ben Bolt <ben@example.org>, " {
+		t.Errorf("the address was completed to %q (%v)", to, err)
+	}
+	p.sees("#saved", "Saved at")
+}
