@@ -191,7 +191,7 @@ func TestWebIdentity(t *testing.T) {
 	p.sees(".notice", "saved")
 	p.view("identities")
 	p.press("c")
-	p.sees("select option", "Alice Example <alice@example.org>")
+	p.sees("select", "Alice Example <alice@example.org>")
 	if text, err := find[string](p, "#text", "", "(l) => l[0].value"); err != nil || !strings.Contains(text, "-- \nAlice of Example") {
 		t.Errorf("a new message begins with %q (%v)", text, err)
 	}
