@@ -57,6 +57,8 @@
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && send) {
         event.preventDefault();
         form.requestSubmit(send);
+      } else if (event.key === "Enter" && event.target.matches("input:not([type=file])")) {
+        event.preventDefault(); // neither sends nor leaves the page
       }
     });
 
