@@ -1,7 +1,6 @@
 package imapd
 
 import (
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -9,6 +8,7 @@ import (
 	"golang.org/x/text/encoding/ianaindex"
 
 	"postroom/imapd/wire"
+	"postroom/internal/search"
 )
 
 // searchCommand is SEARCH: RFC 9051 section 6.4.4, with the result options of
@@ -22,9 +22,10 @@ type searchCommand struct {
 	count    bool
 	save     bool
 
-	key        searchKey
+	key        search.Key
 	needModSeq bool // MODSEQ was asked for, so the answer carries one
 	sets       []*resolved
+	sel        *selection // what is searched; set when the command is run, for keys that ask it
 	badCharset bool
 }
 
@@ -34,22 +35,6 @@ type resolved struct {
 	uid bool
 	n   wire.Numbers // sequence numbers
 }
-
-// searchKey is a compiled key. Keys that are cheap to try are tried first.
-type searchKey struct {
-	cost  cost
-	match func(m *candidate) (bool, error)
-}
-
-type cost int
-
-const (
-	costNone   cost = iota
-	costFlags       // in the snapshot
-	costInfo        // date and size, mostly known without opening
-	costHeader      // opens and parses
-	costBody        // decodes all of it
-)
 
 func parseSearch(p *parser) action {
 	cmd := &searchCommand{uid: p.uid}
@@ -81,7 +66,7 @@ func parseSearch(p *parser) action {
 	if !ok {
 		return nil
 	}
-	cmd.key = and(keys)
+	cmd.key = search.And(keys...)
 	return cmd.run
 }
 
@@ -169,8 +154,8 @@ func (sp *searchParser) text(dst *string) bool {
 }
 
 // keys reads key *(SP key); name is the first key's if it was read already.
-func (sp *searchParser) keys(name string) ([]searchKey, bool) {
-	var list []searchKey
+func (sp *searchParser) keys(name string) ([]search.Key, bool) {
+	var list []search.Key
 	for {
 		key, ok := sp.key(name)
 		if !ok {
@@ -184,8 +169,8 @@ func (sp *searchParser) keys(name string) ([]searchKey, bool) {
 	}
 }
 
-func (sp *searchParser) key(name string) (searchKey, bool) {
-	none := searchKey{}
+func (sp *searchParser) key(name string) (search.Key, bool) {
+	none := search.Key{}
 	if sp.seen++; sp.seen > sp.lim.SearchKeys {
 		return none, sp.Fail(no("LIMIT", "Too many search keys"))
 	}
@@ -200,7 +185,10 @@ func (sp *searchParser) key(name string) (searchKey, bool) {
 			return none, false
 		}
 		list, ok := sp.keys("")
-		return and(list), ok && sp.Close()
+		if !ok {
+			return none, false
+		}
+		return search.And(list...), sp.Close()
 	case sp.AtSet():
 		return sp.set(false)
 	default:
@@ -215,58 +203,13 @@ func (sp *searchParser) key(name string) (searchKey, bool) {
 	return parse(sp)
 }
 
-func (sp *searchParser) set(uid bool) (searchKey, bool) {
+func (sp *searchParser) set(uid bool) (search.Key, bool) {
 	r := &resolved{uid: uid}
 	if !sp.SequenceSet(&r.set) {
-		return searchKey{}, false
+		return search.Key{}, false
 	}
 	sp.cmd.sets = append(sp.cmd.sets, r)
-	return searchKey{costFlags, func(m *candidate) (bool, error) {
+	return search.Test(search.CostFlags, func(m *search.Candidate) (bool, error) {
 		return r.n.Contains(uint32(m.Index() + 1)), nil
-	}}, true
-}
-
-// and matches where all do. It orders by cost, which changes no result.
-func and(list []searchKey) searchKey {
-	if len(list) == 1 {
-		return list[0]
-	}
-	slices.SortStableFunc(list, byCost)
-	return searchKey{dearest(list), func(m *candidate) (bool, error) {
-		for _, k := range list {
-			if ok, err := k.match(m); !ok || err != nil {
-				return false, err
-			}
-		}
-		return true, nil
-	}}
-}
-
-func or(list []searchKey) searchKey {
-	slices.SortStableFunc(list, byCost)
-	return searchKey{dearest(list), func(m *candidate) (bool, error) {
-		for _, k := range list {
-			if ok, err := k.match(m); ok || err != nil {
-				return ok, err
-			}
-		}
-		return false, nil
-	}}
-}
-
-func not(k searchKey) searchKey {
-	return searchKey{k.cost, func(m *candidate) (bool, error) {
-		ok, err := k.match(m)
-		return !ok && err == nil, err
-	}}
-}
-
-func byCost(a, b searchKey) int { return int(a.cost - b.cost) }
-
-func dearest(list []searchKey) cost {
-	c := costNone
-	for _, k := range list {
-		c = max(c, k.cost)
-	}
-	return c
+	}), true
 }

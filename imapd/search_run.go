@@ -1,42 +1,10 @@
 package imapd
 
 import (
-	"errors"
-	"io"
-
 	"postroom/imapd/wire"
 	"postroom/internal/account"
-	"postroom/internal/message"
+	"postroom/internal/search"
 )
-
-type readerAt = io.ReaderAt
-
-// candidate is the message under test. What it needs is read when a key first asks for it.
-type candidate struct {
-	*account.Walk // the message as it is now, or as it was told if it is gone
-	sel           *selection
-	rd            *account.Reading
-	at            bool // rd is at this message
-}
-
-// read gives what the message is read with.
-func (m *candidate) read() *account.Reading {
-	if !m.at {
-		m.at = true
-		m.rd.Seek(m.sel.told, m.Index())
-	}
-	return m.rd
-}
-
-// parts gives the message's structure and its file.
-func (m *candidate) parts() (*message.Message, *account.Message, error) {
-	parsed, err := m.read().Structure()
-	if err != nil {
-		return nil, nil, err
-	}
-	msg, err := m.rd.File()
-	return parsed, msg, err
-}
 
 // found is the result: positions in told, and what the options derive.
 type found struct {
@@ -94,36 +62,20 @@ func (sel *selection) searchSet(r *resolved) wire.Numbers {
 func (cmd *searchCommand) search(c *conn) (*found, error) {
 	f := new(found)
 	sel := c.sel
-	m := candidate{Walk: sel.told.Walk(sel.mbox.Current()), sel: sel, rd: sel.mbox.Read(c.ctx)}
-	defer m.rd.Close()
+	cmd.sel = sel
 	firstOnly := cmd.extended && cmd.min && !cmd.max && !cmd.all && !cmd.count && !cmd.needModSeq
-	for m.Next() {
-		i := m.Index()
-		if i%64 == 0 || cmd.key.cost > costHeader {
-			if err := c.ctx.Err(); err != nil {
-				return nil, err
-			}
-		}
-		m.at = false
-		ok, err := cmd.key.match(&m)
-		switch {
-		case err == nil:
-		case errors.Is(err, account.ErrExpunged): // gone: it matches nothing
-			ok = false
-		default:
-			// The rest is worth telling, but not as if it were all.
-			c.log.Warn("imap search cannot read a message", "mailbox", sel.name, "uid", sel.told.UID(i), "error", err)
-			f.failed, ok = err, false
-		}
-		if !ok {
-			continue
-		}
-		f.seqs.Add(uint32(i + 1))
+	err := search.Run(c.ctx, sel.mbox, sel.told, sel.told.Walk(sel.mbox.Current()), cmd.key, func(m *search.Candidate) bool {
+		f.seqs.Add(uint32(m.Index() + 1))
 		f.count++
 		f.modSeq = max(f.modSeq, m.ModSeq())
-		if firstOnly {
-			break
-		}
+		return !firstOnly
+	}, func(uid uint32, err error) {
+		// The rest is worth telling, but not as if it were all.
+		c.log.Warn("imap search cannot read a message", "mailbox", sel.name, "uid", uid, "error", err)
+		f.failed = err
+	})
+	if err != nil {
+		return nil, err
 	}
 	return f, nil
 }

@@ -7,6 +7,7 @@ import "strings"
 // for concurrent use.
 type Walk struct {
 	told, newer *Snapshot
+	back        bool // from the last message to the first; newer is told then
 
 	i      int      // the message
 	ci, r  int      // where it is in told
@@ -24,8 +25,16 @@ func (s *Snapshot) Walk(newer *Snapshot) *Walk {
 	return &Walk{told: s, newer: newer, i: -1, ci: -1, now: cursor{s: newer}}
 }
 
+// Backwards begins behind the last message of s, and goes to the first.
+func (s *Snapshot) Backwards() *Walk {
+	return &Walk{told: s, newer: s, back: true, i: s.n, ci: len(s.chunks), shared: true}
+}
+
 // Next goes to the next message, and tells whether there is one.
 func (w *Walk) Next() bool {
+	if w.back {
+		return w.previous()
+	}
 	if w.r++; w.recs == nil || w.r >= len(w.recs.recs) {
 		if !w.nextChunk() {
 			return false
@@ -44,6 +53,20 @@ func (w *Walk) Next() bool {
 	if w.now.valid() && w.now.rec().uid == uid {
 		w.as, w.shown, w.at = w.newer, w.now.s.chunks[w.now.c].get(), w.now.r
 	}
+	return true
+}
+
+func (w *Walk) previous() bool {
+	if w.r--; w.recs == nil || w.r < 0 {
+		if w.ci <= 0 {
+			return false
+		}
+		w.ci--
+		w.recs = w.told.chunks[w.ci].get()
+		w.r = len(w.recs.recs) - 1
+	}
+	w.i--
+	w.as, w.shown, w.at = w.told, w.recs, w.r
 	return true
 }
 

@@ -58,6 +58,15 @@ func newWords() *keywordTable {
 
 func checkWalk(t *testing.T, told, newer *Snapshot) {
 	t.Helper()
+	back := told.Backwards()
+	for i := told.Len() - 1; i >= 0; i-- {
+		if !back.Next() || back.Index() != i || back.UID() != told.UID(i) || back.Flags() != told.Flags(i) {
+			t.Fatalf("backwards message %d is told as %d, UID %d", i, back.Index(), back.UID())
+		}
+	}
+	if back.Next() || back.Next() {
+		t.Fatal("backwards there is something before the first message")
+	}
 	w, n, gone, near := told.Walk(newer), 0, 0, [2]int{}
 	for ; w.Next(); n++ {
 		uid := told.UID(n)
