@@ -32,6 +32,13 @@ var foldedTable = sync.OnceValue(func() *[foldTable]string {
 	return t
 })
 
+// AppendFolded appends text in the form in which searches compare it, letters without their case and decomposed, which is
+// also an order to sort by.
+func AppendFolded(dst []byte, s string) []byte {
+	dst, _ = appendFold(dst, []byte(s), true)
+	return dst
+}
+
 // appendFold appends text in the form in which it is compared. Octets that
 // are no UTF-8 are taken for windows-1252, what undeclared 8-bit text most
 // often is. Without last, the beginning of a character that is not all there is

@@ -222,6 +222,26 @@ func (r Record) AppendFields(dst []byte, s *FieldSet) ([]byte, bool) {
 	return append(dst, "\r\n"...), true
 }
 
+// EachField is the function of that name for the fields of the set in the message's header; false if the record does not have them.
+func (r Record) EachField(s *FieldSet, f func(name, value string) bool) bool {
+	if !r.Has(s) {
+		return false
+	}
+	r.eachKept(s, func(field []byte, plain bool) bool {
+		if plain {
+			name := fieldName(field)
+			return f(string(name), string(bytes.TrimPrefix(trimLF(field[len(name)+1:]), []byte{' '})))
+		}
+		more := true
+		_ = eachField(func(g func([]byte, bool) bool) error { eachLine(field, g); return nil }, func(name, value []byte) bool {
+			more = f(string(name), string(value))
+			return more
+		}) // memory does not fail
+		return more
+	})
+	return true
+}
+
 // SearchHeader is Message.SearchHeader for a set of one field, answered by the record; known is false where it cannot be.
 func (r Record) SearchHeader(s *FieldSet, n *Needle) (found, known bool) {
 	if !r.Has(s) || s.names[0] == "" {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash/maphash"
 	"slices"
+	"strings"
 	"sync"
 
 	"postroom/internal/account"
@@ -14,7 +15,8 @@ import (
 // Bounds of an Index.
 const (
 	MaxMessages = 1_000_000 // of a mailbox that can be sorted
-	maxText     = 120       // octets kept of a folded name or subject
+	maxSubject  = 250       // octets kept of a folded subject
+	maxName     = 60        // and of a name
 	maxRefs     = 60        // Message-IDs kept of References: the first, and the last ones
 )
 
@@ -149,15 +151,15 @@ type fields struct{ subject, from, id, references, inReplyTo *string }
 func (f *fields) take(name, value string) bool {
 	var at **string
 	switch {
-	case message.EqualFold(name, "subject"):
+	case strings.EqualFold(name, "subject"):
 		at = &f.subject
-	case message.EqualFold(name, "from"):
+	case strings.EqualFold(name, "from"):
 		at = &f.from
-	case message.EqualFold(name, "message-id"):
+	case strings.EqualFold(name, "message-id"):
 		at = &f.id
-	case message.EqualFold(name, "references"):
+	case strings.EqualFold(name, "references"):
 		at = &f.references
-	case message.EqualFold(name, "in-reply-to"):
+	case strings.EqualFold(name, "in-reply-to"):
 		at = &f.inReplyTo
 	default:
 		return true
@@ -209,8 +211,8 @@ func (x *Index) addLocked(rd *account.Reading, uid uint32) error {
 	e.text, e.ref = uint32(len(x.texts)), uint32(len(x.refs))
 	subject, reply := BaseSubject(message.DecodeText(value(f.subject)))
 	e.reply = reply
-	e.subject = x.addText(subject)
-	e.name = x.addText(sender(value(f.from)))
+	e.subject = x.addText(subject, maxSubject)
+	e.name = x.addText(sender(value(f.from)), maxName)
 	if id, ok := firstID(value(f.id)); ok {
 		e.id = x.hash(id)
 	}
@@ -220,10 +222,10 @@ func (x *Index) addLocked(rd *account.Reading, uid uint32) error {
 }
 
 // addText appends a text as it is compared, and tells its length.
-func (x *Index) addText(s string) uint8 {
+func (x *Index) addText(s string, most int) uint8 {
 	start := len(x.texts)
 	x.texts = message.AppendFolded(x.texts, s)
-	x.texts = x.texts[:min(len(x.texts), start+maxText)]
+	x.texts = x.texts[:min(len(x.texts), start+most)]
 	return uint8(len(x.texts) - start)
 }
 
