@@ -84,7 +84,7 @@ func TestCatalogue(t *testing.T) {
 }
 
 // notKeys are strings in Go that look like keys and are none.
-var notKeys = map[string]bool{"settings.toml": true, "keys.js": true, "import.js": true, "contacts.vcf": true, "compose.js": true}
+var notKeys = map[string]bool{"settings.toml": true, "keys.js": true, "import.js": true, "contacts.vcf": true, "compose.js": true, "list.js": true, "live.js": true}
 
 // TestNothingInline: no template has a script, a style or a handler of events in it, nor code for htmx to evaluate.
 func TestNothingInline(t *testing.T) {

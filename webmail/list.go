@@ -18,8 +18,9 @@ type listData struct {
 	Label      string
 	V          uint32 // UIDVALIDITY
 	Rows       []row
-	From, To   int // counted from the newest, which is 1
-	Total      int
+	From, To   int // counted from the first of the list, which is 1
+	Total      int // rows of all pages
+	Messages   int // in the mailbox
 	Unread     int
 	Newer      string // addresses of the pages beside this one, "" for none
 	Older      string
@@ -27,15 +28,31 @@ type listData struct {
 	Rights     account.Rights
 	Export     string // address of all messages in one file
 	Import     string // address of the form to import messages, "" for who may not insert
+
+	asked
+	Self      string   // the address of this page, which a form comes back to and a live page asks for again
+	Found     bool     // it is not all of the mailbox, but what was searched for
+	Partial   bool     // time was up before all was searched
+	Preparing string   // how far the order is that was asked for; "" if it is there
+	BadQuery  string   // what of the query is not understood
+	Targets   []folder // where messages can be put
+	Labels    []label  // that are in use in the mailbox
+	InTrash   bool     // what is deleted here is gone
+	InJunk    bool
 }
 
 // row is a message in a list.
 type row struct {
 	UID        uint32
+	Key        string // what forms call it: keyOf
+	Box        string // "" where all rows are of the list's mailbox
+	BoxLabel   string
 	Link       string
 	Who        string
 	Subject    string
 	Date, Long string
+	Depth      int // in its thread; no more than a page can show
+	Thread     int // messages of the thread that begins here; 0 where there are no threads
 	Seen       bool
 	Flagged    bool
 	Answered   bool
@@ -72,14 +89,15 @@ func listPage(w http.ResponseWriter, r *http.Request, n *session) error {
 		return err
 	}
 	defer sel.Close()
-	d, err := n.list(r, sel, 0)
+	open, _ := uidOf(r.FormValue("open"))
+	d, err := n.list(r, sel, open)
 	if err != nil {
 		return err
 	}
 	if isFragment(r) {
 		return n.fragment(w, r, "list", d)
 	}
-	return n.page(w, r, view{Name: "mail", Title: d.Label, Literal: true, Data: mailData{List: d}, Pane: "list", Box: sel.Name()})
+	return n.page(w, r, view{Name: "mail", Title: d.Label, Literal: true, Data: mailData{List: d}, Pane: "list", Box: sel.Name(), Query: d.Q, All: d.All})
 }
 
 // mailData is the page of both panes.
@@ -88,28 +106,67 @@ type mailData struct {
 	Message *messageData // nil: none is read
 }
 
-// list makes one page of a mailbox, the newest message first. before= of the request is a UID that all are below, after=
-// one that they are above; so a page stays what it is when messages come, and costs the same wherever it is. Else
-// it is the page with the message open, if that is not 0, or the first.
+// list makes one page of what is asked for of a mailbox; open is the message that is read beside it, 0 for none.
 func (n *session) list(r *http.Request, sel *selection, open uint32) (*listData, error) {
-	size := n.preferences().PageSize
-	end := sel.Snap.Len() // index behind the newest of the page
-	if before, ok := uidOf(r.FormValue("before")); ok {
-		end = sel.Snap.Index(before)
-	} else if after, ok := uidOf(r.FormValue("after")); ok {
-		end = min(end, sel.Snap.Index(after+1)+size)
-	} else if i, ok := sel.Snap.Find(open); ok && open != 0 {
-		end -= (end - 1 - i) / size * size
+	p := n.preferences()
+	folders, err := n.folders(r.Context())
+	if err != nil {
+		return nil, err
 	}
-	begin := max(0, end-size)
 	d := &listData{
-		Box: sel.Name(), Label: n.labelOf(r, sel.Name()), V: sel.Snap.UIDValidity(), Total: sel.Snap.Len(), Unread: sel.Snap.Unseen(),
-		From: sel.Snap.Len() - end + 1, To: sel.Snap.Len() - begin, Rights: sel.Rights(), Recipients: n.sentHere(r, sel.Name()),
-		Export: sel.link("/export"),
+		Box: sel.Name(), Label: n.labelOf(r, sel.Name()), V: sel.Snap.UIDValidity(), Messages: sel.Snap.Len(), Unread: sel.Snap.Unseen(),
+		Rights: sel.Rights(), asked: askedOf(r, p), Export: sel.link("/export"),
 	}
 	if sel.Rights().Has(account.Insert) && !sel.Examined() {
 		d.Import = sel.link("/import")
 	}
+	for _, f := range folders {
+		if f.Name == d.Box {
+			d.Recipients = f.SpecialUse == `\Sent` || f.SpecialUse == `\Drafts`
+			d.InTrash, d.InJunk = f.SpecialUse == `\Trash`, f.SpecialUse == `\Junk`
+		} else if !f.NonExistent && f.Rights.Has(account.Insert) {
+			d.Targets = append(d.Targets, f)
+		}
+	}
+	for _, k := range sel.Snap.AllKeywords() {
+		if !hiddenKeyword(k) && len(d.Labels) < maxLabels {
+			d.Labels = append(d.Labels, labelOf(k))
+		}
+	}
+	if d.plain() {
+		err = n.newest(r, d, sel, p.PageSize, open)
+	} else {
+		err = n.arranged(r, d, sel, p.PageSize, open)
+	}
+	for i := range d.Rows {
+		d.Rows[i].Current = d.Rows[i].UID == open && d.Rows[i].Box == ""
+	}
+	return d, err
+}
+
+// maxLabels bounds how many labels a page offers.
+const maxLabels = 50
+
+// newest makes a page of all messages, the newest first. before= of the request is a UID that all are below, after=
+// one that they are above; so a page stays what it is when messages come, and costs the same wherever it is. Else
+// it is the page with the message open, if that is not 0, or the first.
+func (n *session) newest(r *http.Request, d *listData, sel *selection, size int, open uint32) error {
+	end := sel.Snap.Len() // index behind the newest of the page
+	d.Self = boxLink("/", d.Box, d.V)
+	if before, ok := uidOf(r.FormValue("before")); ok {
+		end = sel.Snap.Index(before)
+		d.Self = boxLink("/", d.Box, d.V, "before", uidText(before))
+	} else if after, ok := uidOf(r.FormValue("after")); ok {
+		end = min(end, sel.Snap.Index(after+1)+size)
+		d.Self = boxLink("/", d.Box, d.V, "after", uidText(after))
+	} else if i, ok := sel.Snap.Find(open); ok && open != 0 {
+		end -= (end - 1 - i) / size * size
+		if end < sel.Snap.Len() {
+			d.Self = boxLink("/", d.Box, d.V, "before", uidText(sel.Snap.UID(end)))
+		}
+	}
+	begin := max(0, end-size)
+	d.From, d.To, d.Total = sel.Snap.Len()-end+1, sel.Snap.Len()-begin, sel.Snap.Len()
 	rd := sel.Read(r.Context())
 	defer rd.Close()
 	loc := n.locale(r)
@@ -119,9 +176,8 @@ func (n *session) list(r *http.Request, sel *selection, open uint32) (*listData,
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
-		w.Current = w.UID == open
 		d.Rows = append(d.Rows, w)
 	}
 	if begin > 0 && end > begin {
@@ -137,7 +193,7 @@ func (n *session) list(r *http.Request, sel *selection, open uint32) (*listData,
 			d.Newer = boxLink("/", sel.Name(), d.V, "after", uidText(after))
 		}
 	}
-	return d, nil
+	return nil
 }
 
 func uidOf(s string) (uint32, bool) {
@@ -153,20 +209,6 @@ func (n *session) labelOf(r *http.Request, name string) string {
 	return name[strings.LastIndexByte(name, n.user.Separator())+1:]
 }
 
-// sentHere tells whether a mailbox holds what the user wrote himself.
-func (n *session) sentHere(r *http.Request, name string) bool {
-	entries, err := n.user.Mailboxes(r.Context())
-	if err != nil {
-		return false
-	}
-	for _, e := range entries {
-		if e.Name == name {
-			return e.SpecialUse == `\Sent` || e.SpecialUse == `\Drafts`
-		}
-	}
-	return false
-}
-
 // listFields are those of the header that a row shows.
 var listFields = message.NewFieldSet([]string{"from", "to", "subject"})
 
@@ -178,7 +220,8 @@ func (d *listData) row(rd *account.Reading, sel *selection, loc locale, i int) (
 		UID: sel.Snap.UID(i), Seen: flags&account.Seen != 0, Flagged: flags&account.Flagged != 0, Answered: flags&account.Answered != 0,
 		Draft: flags&account.Draft != 0, Deleted: flags&account.Deleted != 0,
 	}
-	w.Link = sel.link("/message", "uid", uidText(w.UID))
+	w.Key = keyOf(sel.Name(), sel.Snap.UIDValidity(), w.UID)
+	w.Link = sel.link("/message", d.pairs("uid", uidText(w.UID))...)
 	for _, k := range sel.Snap.Keywords(i) {
 		if !hiddenKeyword(k) {
 			w.Labels = append(w.Labels, labelOf(k))
@@ -203,7 +246,7 @@ func (d *listData) row(rd *account.Reading, sel *selection, loc locale, i int) (
 	}
 	w.Who = names(message.ParseAddresses(who))
 	w.Subject = strings.TrimSpace(message.Printable(message.DecodeText(fields["subject"])))
-	w.Attachment = hasAttachment(rec)
+	w.Attachment = rec.HasAttachment()
 	return w, nil
 }
 
@@ -258,32 +301,4 @@ func names(list []message.DisplayAddress) string {
 		}
 	}
 	return strings.Join(out, ", ")
-}
-
-// hasAttachment tells whether a message has something to be saved: a part that says so of itself, a message in it, or a leaf that
-// is neither text nor belongs to a text (multipart/related, signatures).
-func hasAttachment(rec message.Record) bool {
-	// In BODYSTRUCTURE a disposition stands as ("attachment" …; in a quoted string its quotes would have backslashes.
-	if bytes.Contains(bytes.ToLower(rec.BodyStructure()), []byte(`("attachment"`)) {
-		return true
-	}
-	m, ok := rec.Message()
-	return ok && attached(m.Root, false)
-}
-
-func attached(p *message.Part, related bool) bool {
-	typ, sub := p.MediaType()
-	switch {
-	case p.Kind == message.Multipart:
-		for _, c := range p.Children {
-			if attached(c, related || sub == "related") {
-				return true
-			}
-		}
-		return false
-	case p.Kind == message.Embedded:
-		return true
-	}
-	signature := typ == "application" && (strings.HasSuffix(sub, "-signature") || sub == "pgp-encrypted")
-	return typ != "text" && typ != "multipart" && !related && !signature
 }

@@ -158,7 +158,7 @@ func TestEndCancels(t *testing.T) {
 	s := newSite(t)
 	b := s.login("alice")
 	n := s.srv.book.all("alice")[0]
-	if !n.enter() {
+	if !n.enter(true) {
 		t.Fatal("not open")
 	}
 	n.end("test")
@@ -171,7 +171,7 @@ func TestEndCancels(t *testing.T) {
 		t.Error("the account was closed under a request:", err)
 	}
 	n.leave()
-	if n.enter() {
+	if n.enter(true) {
 		t.Error("a session that has ended takes requests")
 	}
 	b.get("/").redirects(t, "/login")
@@ -199,7 +199,7 @@ func TestShutdownEndsRequests(t *testing.T) {
 	s := newSite(t)
 	s.login("alice")
 	n := s.srv.book.all("alice")[0]
-	if !n.enter() {
+	if !n.enter(true) {
 		t.Fatal("not open")
 	}
 	left := make(chan struct{})

@@ -13,7 +13,7 @@ import (
 var templateFiles embed.FS
 
 // scripts are the files of static that every page loads, in this order.
-var scripts = []string{"vendor/htmx.min.js", "vendor/hx-sse.min.js", "app.js", "keys.js", "compose.js", "import.js"}
+var scripts = []string{"vendor/htmx.min.js", "vendor/hx-sse.min.js", "app.js", "keys.js", "compose.js", "import.js", "list.js", "live.js"}
 
 // pages are the templates, once for each language.
 type pages struct {
@@ -65,6 +65,8 @@ type view struct {
 	Literal bool   // Title is no key
 	Pane    string // which pane a phone shows of three: "folders", "list" or "message"
 	Box     string // the mailbox that is shown, to be marked among the folders
+	Query   string // what is searched for
+	All     bool   // in all folders
 
 	// set by render
 	Lang    string
@@ -75,12 +77,14 @@ type view struct {
 	Scripts []string
 	Keys    []shortcut
 	Heading string // Title as text
+	Here    string // the address of the page
 }
 
 // notice is told once, at the top of the next page.
 type notice struct {
 	Text string
 	Bad  bool
+	Undo string // number of what can be taken back, "" if nothing can
 }
 
 // say notes what the next page of the session is to tell.
@@ -95,6 +99,13 @@ func (n *session) warn(text string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.notice = &notice{Text: text, Bad: true}
+}
+
+// sayUndo is say, with a button that takes back what was done.
+func (n *session) sayUndo(text, number string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.notice = &notice{Text: text, Undo: number}
 }
 
 func (n *session) takeNotice() *notice {
@@ -135,6 +146,9 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, n *session, v vi
 		}
 		if n != nil {
 			v.User = n.user.Name()
+			if r.Method == http.MethodGet {
+				v.Here = r.URL.RequestURI()
+			}
 			v.Notice = n.takeNotice()
 			var err error
 			if v.Folders, err = n.sidebar(r.Context(), v.Box); err != nil {

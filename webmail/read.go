@@ -168,7 +168,7 @@ func (n *session) message(r *http.Request, sel *selection, o *openedMessage) (*m
 	}
 	d := &messageData{
 		Box: sel.Name(), V: sel.Snap.UIDValidity(), UID: sel.Snap.UID(o.index), Part: mailview.FormatPath(o.part),
-		Back: sel.link("/"), Rights: sel.Rights(), Flagged: sel.Snap.Flags(o.index)&account.Flagged != 0,
+		Back: sel.link("/", asking(r)...), Rights: sel.Rights(), Flagged: sel.Snap.Flags(o.index)&account.Flagged != 0,
 		Draft:  sel.Snap.Flags(o.index)&account.Draft != 0,
 		Signed: v.Signed, Encrypted: v.Encrypted, Cut: v.Cut, IsPlain: r.FormValue("plain") != "",
 		Fields: o.link(sel, "/fields"), Source: o.link(sel, "/source"), Print: o.link(sel, "/print"), Export: o.link(sel, "/eml"),

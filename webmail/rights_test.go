@@ -21,6 +21,16 @@ type walked struct {
 
 var everyRequest = []walked{
 	{"GET /?box=%M", "r", nil},
+	{"GET /?box=%M&q=Hello&show=unread", "r", nil},
+	{"GET /events?box=%M", "r", nil},
+	{"POST /act?do=read&m=%V.%U.%M", "rs", func(w *walk) bool { return w.seenByBob() }},
+	{"POST /act?do=flag&m=%V.%U.%M", "rw", func(w *walk) bool { return w.marked(account.Flagged, "") }},
+	{"POST /act?do=label&word=work&m=%V.%U.%M", "rw", func(w *walk) bool { return w.marked(0, "work") }},
+	{"POST /act?do=copy&to=%M/Sub&m=%V.%U.%M", "ri", func(w *walk) bool { return w.messagesIn("/Sub") == 1 }},
+	{"POST /act?do=move&to=INBOX&m=%V.%U.%M", "rte", func(w *walk) bool { return w.messagesIn("") == 0 }},
+	{"POST /act?do=delete&m=%V.%U.%M", "rte", func(w *walk) bool { return w.messagesIn("") == 0 }},
+	{"POST /act?do=junk&m=%V.%U.%M", "rte", func(w *walk) bool { return w.messagesIn("") == 0 }},
+	{"POST /act?do=expunge&m=%V.%U.%M", "rte", func(w *walk) bool { return w.messagesIn("") == 0 }},
 	{"GET /message?box=%M&v=%V&uid=%U", "r", nil},
 	{"GET /frame?box=%M&v=%V&uid=%U&block=1.2", "r", nil},
 	{"GET /part?box=%M&v=%V&uid=%U&part=2", "r", nil},
@@ -31,7 +41,7 @@ var everyRequest = []walked{
 	{"GET /print?box=%M&v=%V&uid=%U", "r", nil},
 	{"GET /export?box=%M", "r", nil},
 	{"GET /import?box=%M", "ri", nil},
-	{"POST /import?box=%M", "i", func(w *walk) bool { return w.messages() == 2 }},
+	{"POST /import?box=%M", "i", func(w *walk) bool { return w.messagesIn("") == 2 }},
 	{"GET /compose?do=reply&box=%M&v=%V&uid=%U", "r", nil},
 	{"GET /compose?do=attached&box=%M&v=%V&uid=%U", "r", nil},
 	{"POST /compose/save?sbox=%M&sv=%V&suid=%U&part=0:x&subject=%M", "r", func(w *walk) bool { return w.drafted() }},
@@ -60,6 +70,9 @@ var noMail = map[string]bool{
 	"GET /settings": true, "POST /settings": true, "GET /sessions": true, "POST /sessions/end": true, "GET /keys": true, "GET /sharing/people": true, "POST /logout": true,
 	"GET /contacts": true, "GET /contacts/show": true, "GET /contacts/edit": true, "POST /contacts/save": true, "POST /contacts/delete": true,
 	"GET /contacts/import": true, "POST /contacts/import": true, "GET /contacts/export": true,
+	"POST /arrange": true, "GET /searching": true,
+	"POST /undo":   true, // TestUndo
+	"GET /sidebar": true, // of the folders that there are: TestLive
 	// These are about the user's own mailboxes alone, which the request does not name.
 	"POST /compose/discard": true, "GET /complete": true, "GET /outbox": true, "POST /outbox/send": true, "POST /outbox/cancel": true,
 	"POST /outbox/dismiss": true, "GET /identities": true, "POST /identities": true,
@@ -100,12 +113,31 @@ func (w *walk) exists(below string) bool {
 }
 
 // messages counts those in the mailbox.
-func (w *walk) messages() int {
-	st, err := w.open("alice").Status(w.t.Context(), w.box, account.StatusOptions{})
+func (w *walk) messagesIn(below string) int {
+	st, err := w.open("alice").Status(w.t.Context(), w.box+below, account.StatusOptions{})
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	return st.Messages
+}
+
+func (w *walk) seenByBob() bool {
+	st, err := w.open("bob").Status(w.t.Context(), "Other Users/alice/"+w.box, account.StatusOptions{})
+	return err == nil && st.Unseen == 0
+}
+
+// marked tells whether the message has a flag or a keyword.
+func (w *walk) marked(f account.Flags, keyword string) bool {
+	m, err := w.open("alice").Select(w.t.Context(), w.box, true)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer m.Close()
+	s, err := m.Sync(w.t.Context())
+	if err != nil || s.Len() != 1 {
+		w.t.Fatal(s, err)
+	}
+	return s.Flags(0)&f != 0 || keyword != "" && s.HasKeyword(0, keyword)
 }
 
 func (w *walk) subscribed() bool {

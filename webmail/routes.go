@@ -28,6 +28,12 @@ const formBody = 1 << 20
 // routes are all that is there for who has signed in, but for static files.
 var routes = []route{
 	{pattern: "GET /{$}", serve: listPage},
+	{pattern: "POST /act", serve: act},
+	{pattern: "POST /undo", serve: undoMove},
+	{pattern: "POST /arrange", serve: arrangeList},
+	{pattern: "GET /searching", serve: searchHelp},
+	{pattern: "GET /sidebar", serve: sidebarPart},
+	{pattern: "GET /events", serve: events},
 	{pattern: "GET /message", serve: messagePage},
 	{pattern: "GET /frame", serve: framePage},
 	{pattern: "GET /part", serve: partPage},

@@ -18,6 +18,7 @@ import (
 	"postroom/internal/addressbook"
 	"postroom/internal/auth"
 	"postroom/internal/connlimit"
+	"postroom/internal/order"
 	"postroom/internal/outbox"
 	"postroom/internal/sessions"
 )
@@ -78,6 +79,8 @@ const (
 	maxHeader      = 32 << 10         // octets of a request's header
 	sweepEvery     = 5 * time.Second  // sessions that are over are looked for
 	streamsPerConn = 100              // requests at once on one HTTP/2 connection
+	maxOrdered     = 500_000          // messages whose order is kept, some hundred octets each
+	orderIdle      = 10 * time.Minute // an order that nobody asked for is forgotten
 )
 
 // Server serves the web mail on any number of listeners.
@@ -93,6 +96,7 @@ type Server struct {
 	texts   *catalogue
 	pages   *pages
 	static  *assets
+	orders  *order.Book
 	http    *http.Server
 
 	quit     chan struct{} // closed by Shutdown: ends sweep
@@ -117,6 +121,7 @@ func New(opt Options) (*Server, error) {
 	}
 	s.books = addressbook.NewBooks(s.log, s.clock)
 	s.book.byToken = make(map[tokenHash]*session)
+	s.orders = order.NewBook(maxOrdered, s.clock)
 	var err error
 	if s.static, err = loadAssets(); err != nil {
 		return nil, err
@@ -206,6 +211,7 @@ func (s *Server) sweep() {
 		select {
 		case <-t.C:
 			s.endOver()
+			s.orders.Forget(s.clock().Add(-orderIdle))
 		case <-s.quit:
 			return
 		}

@@ -61,6 +61,10 @@ type session struct {
 	held      *account.Mailbox // keeps the last folder loaded; nil before the first
 	notice    *notice          // to be shown on the next page
 	addresses *seenAddresses   // guarded by mu; nil: not collected yet
+	result    *result          // the list that was arranged last; not to be changed
+	undos     []numberedUndo   // what can be taken back, the last behind
+	undone    int              // the number of the last of them
+	streams   []*stream        // pages that listen, the oldest first
 }
 
 // maxAgent bounds what is kept of a browser's name.
@@ -125,7 +129,8 @@ func (s *Server) find(r *http.Request, o origin) *session {
 		n.end(why)
 		return nil
 	}
-	if !n.enter() {
+	// What a page does by itself is no sign that somebody is there.
+	if !n.enter(r.URL.Path != "/events" && r.Header.Get("Postroom-Live") == "") {
 		return nil
 	}
 	return n
@@ -151,14 +156,16 @@ func (n *session) over() string {
 	return ""
 }
 
-func (n *session) enter() bool {
+func (n *session) enter(somebody bool) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.ended {
 		return false
 	}
 	n.running++
-	n.last = n.srv.clock()
+	if somebody {
+		n.last = n.srv.clock()
+	}
 	return true
 }
 

@@ -21,6 +21,8 @@ type preferences struct {
 	Language string `toml:"language"`  // tag; "" for the browser's
 	Zone     string `toml:"time_zone"` // of the IANA data base; "" for the server's
 	PageSize int    `toml:"page_size"` // messages on a page
+	Sort     string `toml:"sort"`      // of lists: one of sortNames
+	Threads  bool   `toml:"threads"`   // lists show conversations
 }
 
 var defaultPreferences = preferences{PageSize: 50}
@@ -45,6 +47,7 @@ func (n *session) preferences() preferences {
 	if p.PageSize < 1 || p.PageSize > pageSizes[len(pageSizes)-1] {
 		p.PageSize = defaultPreferences.PageSize
 	}
+	p.Sort = sortNamed(p.Sort).Name
 	return p
 }
 
@@ -73,7 +76,8 @@ func settingsPage(w http.ResponseWriter, r *http.Request, n *session) error {
 }
 
 func saveSettings(w http.ResponseWriter, r *http.Request, n *session) error {
-	p := preferences{Language: r.PostFormValue("language"), Zone: strings.TrimSpace(r.PostFormValue("zone"))}
+	p := n.preferences()
+	p.Language, p.Zone = r.PostFormValue("language"), strings.TrimSpace(r.PostFormValue("zone"))
 	if p.Language != "" && n.srv.texts.named(p.Language) == nil {
 		return fail(http.StatusUnprocessableEntity, "settings.badlanguage")
 	}

@@ -232,6 +232,9 @@ func (b *browser) do(r *http.Request) answer {
 		b.t.Fatal(err)
 	}
 	defer resp.Body.Close()
+	if resp.Header.Get("Content-Type") == "text/event-stream" { // it does not end by itself
+		return answer{resp.StatusCode, resp.Header, ""}
+	}
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		b.t.Fatal(err)
