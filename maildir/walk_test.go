@@ -64,7 +64,7 @@ func checkWalk(t *testing.T, told, newer *Snapshot) {
 			t.Fatalf("backwards message %d is told as %d, UID %d", i, back.Index(), back.UID())
 		}
 	}
-	if back.Next() || back.Next() {
+	if again := back.Next(); again || back.Next() {
 		t.Fatal("backwards there is something before the first message")
 	}
 	w, n, gone, near := told.Walk(newer), 0, 0, [2]int{}

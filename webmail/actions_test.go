@@ -105,7 +105,7 @@ func TestUndo(t *testing.T) {
 	// In Trash it is for ever, and asked before.
 	b.get("/?box=INBOX")
 	tv, tuids := s.append("alice", "Trash", 0, mail("bob@example.org", "Old", "3"))
-	p = b.post("/act", "do", "delete", "m", keyOf("Trash", tv, tuids[0])).want(t, http.StatusOK, "1 message will be lost", "Delete for ever")
+	b.post("/act", "do", "delete", "m", keyOf("Trash", tv, tuids[0])).want(t, http.StatusOK, "1 message will be lost", "Delete for ever")
 	if s.count("Trash") != 1 {
 		t.Fatal("it was not asked first")
 	}

@@ -231,13 +231,14 @@ func (x *Index) addText(s string, most int) uint8 {
 
 // sender is what a list shows of From: the first address's name, or the address.
 func sender(from string) string {
-	for _, a := range message.ParseAddresses(from) {
-		if a.Name != "" {
-			return a.Name
-		}
-		return a.Addr
+	list := message.ParseAddresses(from)
+	switch {
+	case len(list) == 0:
+		return ""
+	case list[0].Name != "":
+		return list[0].Name
 	}
-	return ""
+	return list[0].Addr
 }
 
 func (x *Index) hash(id string) uint64 { return max(1, maphash.String(x.seed, id)) }
