@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 )
@@ -65,4 +66,42 @@ func TestWebContacts(t *testing.T) {
 	p.sees("[role=status]", "saved")
 	p.open("/contacts?q=ben")
 	p.sees(".people", "Ben Baker")
+}
+
+// A contact that another program wrote is found, changed and deleted: what that
+// program wrote beside it stays, and the file goes with the contact.
+func TestWebContactOfOthers(t *testing.T) {
+	beginWeb(t)
+	s := newSite(t)
+	inbox := s.maildir("alice")
+	makeMaildir(t, inbox)
+	card := "BEGIN:VCARD\r\nVERSION:3.0\r\nUID:phone-1\r\nFN:Zoë Zimmer\r\nEMAIL;TYPE=HOME:zoe@example.net\r\nX-PHONE;A=\"b:c\":kept\r\nEND:VCARD\r\n"
+	file := write(t, inbox, "postroom-contacts/phone.vcf", card)
+	v := s.webMail(t, "")
+	p := signIn(t, v, "alice")
+
+	p.open("/contacts")
+	p.fill("Search contacts", "ZIM")
+	p.press("Enter")
+	p.counts(1, ".people li", "")
+	p.click(".people a", "Zoë")
+	p.sees("main", "1 more entry of this contact is kept")
+	p.click("a", "Edit contact")
+	p.fill("Job title", "Painter")
+	p.view("contact-edit")
+	p.click("button", "Save")
+	p.sees("main", "Painter")
+	p.view("contact")
+	edited := readFile(t, filepath.Dir(file), filepath.Base(file))
+	for _, line := range []string{"EMAIL;TYPE=HOME:zoe@example.net\r\n", "X-PHONE;A=\"b:c\":kept\r\n", "TITLE:Painter\r\n"} {
+		contains(t, "the edited vCard", edited, line)
+	}
+
+	p.click("summary", "Delete…")
+	p.click("button", "Delete")
+	p.sees("[role=status]", "deleted")
+	p.lacks(".people li", "Zoë")
+	if _, err := os.Stat(file); !os.IsNotExist(err) {
+		t.Errorf("the vCard is there still: %v", err)
+	}
 }
