@@ -27,6 +27,7 @@ type listData struct {
 	Recipients bool // rows show to whom, not from whom
 	Rights     account.Rights
 	Export     string // address of all messages in one file
+	Share      string // address of the dialogue about its rights, "" for who may not change them
 	Import     string // address of the form to import messages, "" for who may not insert
 
 	asked
@@ -119,6 +120,9 @@ func (n *session) list(r *http.Request, sel *selection, open uint32) (*listData,
 	}
 	if sel.Rights().Has(account.Insert) && !sel.Examined() {
 		d.Import = sel.link("/import")
+	}
+	if sel.Rights().Has(account.Administer) {
+		d.Share = boxLink("/sharing", sel.Name(), 0)
 	}
 	for _, f := range folders {
 		if f.Name == d.Box {
