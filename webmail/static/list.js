@@ -14,7 +14,12 @@ document.documentElement.classList.add("js");
     const all = rows();
     const n = chosen().length;
     const bar = document.querySelector(".bulk");
-    if (bar) bar.classList.toggle("some", n > 0);
+    if (bar && n > 0 !== bar.classList.contains("some")) {
+      // What can be done stands over the head of the list then, so that no row moves under the pointer.
+      const list = document.getElementById("list");
+      if (n > 0) bar.style.setProperty("--over", bar.getBoundingClientRect().top - list.getBoundingClientRect().top + list.scrollTop + "px");
+      bar.classList.toggle("some", n > 0);
+    }
     const every = document.getElementById("choose-all");
     if (every) {
       every.checked = n > 0 && n === all.length;
@@ -158,6 +163,12 @@ document.documentElement.classList.add("js");
     if (document.getElementById("preparing")) setTimeout(() => window.postroom.refreshList(), 1000);
   };
   document.addEventListener("DOMContentLoaded", () => { update(); prepare(); });
+  addEventListener("resize", () => {
+    const bar = document.querySelector(".bulk.some");
+    if (!bar) return;
+    bar.classList.remove("some");
+    update();
+  });
 
   // refreshList asks for the list again; what is chosen, the cursor and the place on the page stay.
   let asking = null;
