@@ -34,6 +34,8 @@ listen = [%q]
 listen_tls = [%q]
 [pop3]
 listen = [%q]
+[web]
+listen = [%q]
 [process]
 user = %q
 [limits]
@@ -41,6 +43,6 @@ connections = 20000
 connections_per_address = 20000
 connections_per_user = 20000
 `, s.maildir("{user}"), filepath.Join(s.dir, "users"), s.rig.cert, s.rig.key,
-		s.imap, s.imaps, s.pop3, mailUser)
+		s.imap, s.imaps, s.pop3, s.web, mailUser)
 	return []string{s.rig.postroom, "serve", "--config", conf}, os.WriteFile(conf, []byte(text), 0o644)
 }

@@ -38,9 +38,9 @@ type site struct {
 	durable bool   // writes are synced as if power could fail at any time
 	group   *group // the server's processes, while it runs
 
-	imap, imaps, pop3 string // addresses while it runs
-	cmd               *exec.Cmd
-	ended             chan struct{}
+	imap, imaps, pop3, web string // addresses while it runs
+	cmd                    *exec.Cmd
+	ended                  chan struct{}
 
 	keep map[string]any // what a work remembers from round to round
 }
@@ -85,7 +85,7 @@ func (s *site) start() error {
 // launch starts the process in the group there is.
 func (s *site) launch() error {
 	var err error
-	for _, a := range []*string{&s.imap, &s.imaps, &s.pop3} {
+	for _, a := range []*string{&s.imap, &s.imaps, &s.pop3, &s.web} {
 		if *a, err = freeAddr(); err != nil {
 			return err
 		}

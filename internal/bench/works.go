@@ -19,7 +19,7 @@ func families(o options) []family {
 		if n > mostFiles {
 			continue
 		}
-		out = append(out, readFamily(n), changeFamily(n), appendFamily(n, o), sessionFamily(n, o))
+		out = append(out, readFamily(n), changeFamily(n), appendFamily(n, o), sessionFamily(n, o), webFamily(n))
 		if n <= touched {
 			out = append(out, takeFamily(n))
 		}
