@@ -94,11 +94,11 @@ func (p *webPage) reload() {
 	}
 }
 
-// sees waits until there is such an element.
+// sees waits until there is such an element, on a page whose scripts have begun.
 func (p *webPage) sees(css, text string) {
 	p.t.Helper()
 	p.wait("the page to show "+named(css, text), func() (bool, error) {
-		return find[bool](p, css, text, "(l) => l.length > 0")
+		return find[bool](p, css, text, "(l) => document.readyState === 'complete' && l.length > 0")
 	})
 }
 
@@ -165,7 +165,7 @@ func (p *webPage) spot(css, text string) spot {
 	var last, at spot
 	p.wait("a place to click on "+named(css, text), func() (bool, error) {
 		got, err := find[*spot](p, css, text, `(l) => {
-			if (!l.length) return null;
+			if (document.readyState !== 'complete' || !l.length) return null;
 			const e = l[0];
 			// Where a wide element has a link or button in its middle, its text is clicked.
 			let b = [...e.getClientRects()].find((r) => r.width && r.height);
