@@ -5,11 +5,7 @@ import "bytes"
 // HasAttachment tells whether the message has a part that people call an attachment: one whose disposition says so, or
 // one that is no text, is not shown within another (an inline part with a Content-ID) and is no signature or encryption.
 func (r Record) HasAttachment() bool {
-	b := r.BodyStructure()
-	if bytes.IndexByte(b[min(1, len(b)):], '(') < 0 {
-		return false
-	}
-	s := structureReader{b: b}
+	s := structureReader{b: r.BodyStructure()}
 	return s.part("", 0) && !s.bad
 }
 
