@@ -27,6 +27,8 @@ type messageData struct {
 	Size      string
 	Labels    []label
 	Flagged   bool
+	InTrash   bool // what is deleted here is gone
+	InJunk    bool
 	Back      string // address of the list
 	Newer     string // address of the message above this one in the list, "" for none
 	Older     string
@@ -86,6 +88,15 @@ func messagePage(w http.ResponseWriter, r *http.Request, n *session) error {
 	}
 	if err := n.markSeen(r, sel, o.index); err != nil {
 		return err
+	}
+	folders, err := n.folders(r.Context())
+	if err != nil {
+		return err
+	}
+	for _, f := range folders {
+		if f.Name == d.Box {
+			d.InTrash, d.InJunk = f.SpecialUse == `\Trash`, f.SpecialUse == `\Junk`
+		}
 	}
 	if isFragment(r) {
 		return n.fragment(w, r, "message", d)
