@@ -4,7 +4,7 @@ import (
 	"archive/zip"
 	"fmt"
 	"net"
-	"path/filepath"
+	"os"
 	"strings"
 	"testing"
 
@@ -79,25 +79,23 @@ func TestWebRead(t *testing.T) {
 	p.lacks(".row.unseen", "")
 	contains(t, "FETCH", askIn(t, v, "alice", "INBOX", "UID FETCH 1:* (FLAGS)"), `FLAGS (\Seen)`)
 	p.view("read-html")
-	p.click(".message a", "figures.csv")
-	same(t, "the attachment", strings.ReplaceAll(p.downloaded("figures.csv"), "\r\n", "\n"), "a,b\n1,2")
-	p.click(".message a", "Save all")
-	checkZip(t, p, ".zip", 3)
+	attachment, err := os.ReadFile(p.save(".message a", "figures.csv", "figures.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "the attachment", strings.ReplaceAll(string(attachment), "\r\n", "\n"), "a,b\n1,2")
+	checkZip(t, p.save(".message a", "Save all", "*.zip"), 3)
 	p.click(".message a", "The letter inside")
 	p.sees(".message", "Inner words.")
 	p.click(".message a", "Outer message")
 	p.click(".message summary[aria-label=More]", "")
-	p.click(".message a", "Save as EML")
-	p.wait("an EML file", func() (bool, error) {
-		names, err := filepath.Glob(filepath.Join(p.downloads, "*.eml"))
-		return len(names) == 1, err
-	})
+	eml, err := os.ReadFile(p.save(".message a", "Save as EML", "*.eml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	contains(t, "the EML file", string(eml), "Subject: The report")
 	p.click("#list summary", "More about this folder")
-	p.click("#list a", "Save all as mbox")
-	p.wait("the folder's file", func() (bool, error) {
-		names, err := filepath.Glob(filepath.Join(p.downloads, "*INBOX*"))
-		return len(names) > 0, err
-	})
+	checkZip(t, p.save("#list a", "Save all as mbox", "*INBOX*.zip"), 1)
 
 	// Pictures are fetched once they are asked for, and not before.
 	p.expect("pictures.example")
@@ -109,23 +107,16 @@ func TestWebRead(t *testing.T) {
 	})
 }
 
-func checkZip(t *testing.T, p *webPage, suffix string, files int) {
+func checkZip(t *testing.T, path string, files int) {
 	t.Helper()
-	p.wait("a whole zip of the attachments", func() (bool, error) {
-		names, err := filepath.Glob(filepath.Join(p.downloads, "*"+suffix))
-		if err != nil || len(names) == 0 {
-			return false, err
-		}
-		z, err := zip.OpenReader(names[0])
-		if err != nil {
-			return false, err
-		}
-		defer z.Close()
-		if len(z.File) != files {
-			return false, fmt.Errorf("there are %d files in it", len(z.File))
-		}
-		return true, nil
-	})
+	z, err := zip.OpenReader(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	if len(z.File) != files {
+		t.Errorf("%s has %d files, want %d", path, len(z.File), files)
+	}
 }
 
 // Mail files dropped onto a list are messages there, for IMAP too.

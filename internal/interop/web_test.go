@@ -1,10 +1,10 @@
 package interop
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // webMail starts the server for tests of the web mail; more goes to the end of
@@ -52,16 +52,25 @@ func askIn(t *testing.T, v *server, user, mailbox, command string) string {
 	return client{dir: v.site.dir}.run(t, "curl", "-sSv", "-m", "60", "-u", user+":"+password, "imap://"+v.imap+"/"+mailbox, "-X", command)
 }
 
-// downloaded waits for a file that the browser saves, and gives what is in it.
-func (p *webPage) downloaded(name string) string {
+// save clicks what saves a file, and gives the path of the file, whose name is
+// of that pattern. Now and then a click here begins no download, for a reason
+// that is not known; then it is clicked again.
+func (p *webPage) save(css, text, pattern string) string {
 	p.t.Helper()
-	var text []byte
-	p.wait("the download "+name, func() (bool, error) {
-		var err error
-		text, err = os.ReadFile(filepath.Join(p.downloads, name))
-		return err == nil, err
-	})
-	return string(text)
+	for range 5 {
+		p.click(css, text)
+		for began := time.Now(); time.Since(began) < 4*time.Second; time.Sleep(20 * time.Millisecond) {
+			names, err := filepath.Glob(filepath.Join(p.downloads, pattern))
+			if err != nil {
+				p.t.Fatal(err)
+			}
+			if len(names) > 0 {
+				return names[0]
+			}
+		}
+	}
+	p.t.Fatalf("no file %s after five clicks on %s", pattern, named(css, text))
+	return ""
 }
 
 // Signing in and out, and the list of sessions of which each can be ended.
