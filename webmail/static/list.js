@@ -160,7 +160,7 @@ document.documentElement.classList.add("js");
 
   // While an order is being prepared, the page looks again by itself.
   const prepare = () => {
-    if (document.getElementById("preparing")) setTimeout(() => window.postroom.refreshList(), 1000);
+    if (document.getElementById("preparing")) setTimeout(() => window.postroom.refreshList().catch(prepare), 1000);
   };
   document.addEventListener("DOMContentLoaded", () => { update(); prepare(); });
   addEventListener("resize", () => {

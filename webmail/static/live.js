@@ -9,7 +9,18 @@
     const rows = document.getElementById("rows");
     return rows ? rows.dataset.box : "INBOX";
   };
-  const refresh = () => { if (document.getElementById("rows")) window.postroom.refreshList(); };
+  // failed asks again, soon or when the line is back.
+  const failed = () => {
+    lost = true;
+    setTimeout(() => { if (source && source.readyState === EventSource.OPEN) catchUp(); }, 5000);
+  };
+  const catchUp = () => {
+    if (!lost) return;
+    lost = false;
+    refresh();
+    refreshFolders();
+  };
+  const refresh = () => { if (document.getElementById("rows")) window.postroom.refreshList().catch(failed); };
 
   const showCounts = (counts) => {
     for (const link of document.querySelectorAll("#folders a[data-box]")) {
@@ -32,7 +43,8 @@
     }
   };
 
-  const refreshFolders = async () => {
+  const refreshFolders = () => { fetchFolders().catch(failed); };
+  const fetchFolders = async () => {
     const answer = await fetch("/sidebar?box=" + encodeURIComponent(pageBox()), { headers: { "HX-Request": "true", "HX-Request-Type": "partial", "Postroom-Live": "1" } });
     if (!answer.ok) return;
     const holder = document.createElement("template");
@@ -54,7 +66,7 @@
   const connect = () => {
     if (source || !document.body.dataset.live) return;
     source = new EventSource(document.body.dataset.live + "?box=" + encodeURIComponent(pageBox()));
-    source.addEventListener("open", () => { document.body.dataset.connected = "1"; if (lost) { lost = false; refresh(); refreshFolders(); } });
+    source.addEventListener("open", () => { document.body.dataset.connected = "1"; catchUp(); });
     source.addEventListener("error", () => {
       lost = true;
       delete document.body.dataset.connected;
