@@ -36,17 +36,7 @@ func mailHeaders(h http.Header, remote bool) {
 }
 
 // framePage is HTML of a mail, for a frame of the page that shows the message.
-func framePage(w http.ResponseWriter, r *http.Request, n *session) error {
-	sel, err := n.selectMailbox(r)
-	if err != nil {
-		return err
-	}
-	defer sel.Close()
-	o, err := openMessage(r, sel)
-	if err != nil {
-		return err
-	}
-	defer o.Close()
+func framePage(w http.ResponseWriter, r *http.Request, n *session, sel *selection, o *openedMessage) error {
 	v, err := o.view(r)
 	if err != nil {
 		return err
@@ -85,17 +75,7 @@ const printStyle = `body{margin:24px}.text{white-space:pre-wrap}.q{border-left:2
 `
 
 // printPage is a message as a document of its own, to be printed: in a sandbox, as a frame is.
-func printPage(w http.ResponseWriter, r *http.Request, n *session) error {
-	sel, err := n.selectMailbox(r)
-	if err != nil {
-		return err
-	}
-	defer sel.Close()
-	o, err := openMessage(r, sel)
-	if err != nil {
-		return err
-	}
-	defer o.Close()
+func printPage(w http.ResponseWriter, r *http.Request, n *session, sel *selection, o *openedMessage) error {
 	v, err := o.view(r)
 	if err != nil {
 		return err

@@ -17,17 +17,7 @@ import (
 
 // partPage is the octets of a part. With show= pictures and PDF are shown by the browser, if their first octets say that they
 // are that; all else is saved, whatever the sender calls it.
-func partPage(w http.ResponseWriter, r *http.Request, n *session) error {
-	sel, err := n.selectMailbox(r)
-	if err != nil {
-		return err
-	}
-	defer sel.Close()
-	o, err := openMessage(r, sel)
-	if err != nil {
-		return err
-	}
-	defer o.Close()
+func partPage(w http.ResponseWriter, r *http.Request, n *session, sel *selection, o *openedMessage) error {
 	a, err := mailview.Part(o.parsed, o.part)
 	if err != nil {
 		return errNoPart
@@ -90,17 +80,7 @@ func disposition(how, name string) string {
 }
 
 // attachmentsZip is all that is attached to a message, made while it is sent.
-func attachmentsZip(w http.ResponseWriter, r *http.Request, n *session) error {
-	sel, err := n.selectMailbox(r)
-	if err != nil {
-		return err
-	}
-	defer sel.Close()
-	o, err := openMessage(r, sel)
-	if err != nil {
-		return err
-	}
-	defer o.Close()
+func attachmentsZip(w http.ResponseWriter, r *http.Request, n *session, sel *selection, o *openedMessage) error {
 	v, err := o.view(r)
 	if err != nil {
 		return err
@@ -223,17 +203,7 @@ const (
 )
 
 // fieldsPage shows all header fields of a message, decoded.
-func fieldsPage(w http.ResponseWriter, r *http.Request, n *session) error {
-	sel, err := n.selectMailbox(r)
-	if err != nil {
-		return err
-	}
-	defer sel.Close()
-	o, err := openMessage(r, sel)
-	if err != nil {
-		return err
-	}
-	defer o.Close()
+func fieldsPage(w http.ResponseWriter, r *http.Request, n *session, sel *selection, o *openedMessage) error {
 	v, err := o.view(r)
 	if err != nil {
 		return err

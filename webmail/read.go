@@ -71,17 +71,7 @@ type shownFile struct {
 // maxCleaned is how many parts of HTML are looked at before a page is shown; frames show more.
 const maxCleaned = 5
 
-func messagePage(w http.ResponseWriter, r *http.Request, n *session) error {
-	sel, err := n.selectMailbox(r)
-	if err != nil {
-		return err
-	}
-	defer sel.Close()
-	o, err := openMessage(r, sel)
-	if err != nil {
-		return err
-	}
-	defer o.Close()
+func messagePage(w http.ResponseWriter, r *http.Request, n *session, sel *selection, o *openedMessage) error {
 	d, err := n.message(r, sel, o)
 	if err != nil {
 		return err
@@ -121,6 +111,23 @@ func (n *session) markSeen(r *http.Request, sel *selection, i int) error {
 		sel.Snap = res.Snapshot
 	}
 	return err
+}
+
+// onMessage makes a handler of what wants the message that the request names.
+func onMessage(serve func(w http.ResponseWriter, r *http.Request, n *session, sel *selection, o *openedMessage) error) handler {
+	return func(w http.ResponseWriter, r *http.Request, n *session) error {
+		sel, err := n.selectMailbox(r)
+		if err != nil {
+			return err
+		}
+		defer sel.Close()
+		o, err := openMessage(r, sel)
+		if err != nil {
+			return err
+		}
+		defer o.Close()
+		return serve(w, r, n, sel, o)
+	}
 }
 
 // openedMessage is a message that a request reads. It wants Close.
