@@ -28,7 +28,7 @@ func (f *Folder) adoptLocked(ctx context.Context, files *listing, past *prior) e
 		past = nil
 	}
 	recs = f.withoutReturned(recs, past)
-	var unlisted []*listed
+	unlisted := make([]*listed, 0, len(files.files)-len(recs))
 	files.each(func(file *listed) {
 		if file.uid == 0 {
 			unlisted = append(unlisted, file)
@@ -57,7 +57,7 @@ func (f *Folder) adoptLocked(ctx context.Context, files *listing, past *prior) e
 
 // matchLocked reads the uid list and gives its records that have a file, ascending.
 func (f *Folder) matchLocked(files *listing) ([]found, error) {
-	recs := make([]found, 0, len(files.files))
+	var recs []found
 	untidy := false
 	list, err := f.readList(func(r uidRecord) {
 		file := files.find(r.base)
@@ -69,6 +69,9 @@ func (f *Folder) matchLocked(files *listing) ([]found, error) {
 		m := found{uid: r.uid, virtual: -1, file: file}
 		if w, ok := r.field('W'); ok {
 			m.virtual = parseSize(w)
+		}
+		if recs == nil { // not before: at first sight there is no list
+			recs = make([]found, 0, len(files.files))
 		}
 		recs = append(recs, m)
 	})
@@ -203,29 +206,27 @@ func (f *Folder) admitLocked(ctx context.Context, files *listing, unlisted []*li
 		}
 		return f.assignLocked(ctx, true)
 	}
-	recs := make([]uidRecord, len(unlisted))
-	if uint64(f.list.next())+uint64(len(recs)) > maxUID {
+	if uint64(f.list.next())+uint64(len(unlisted)) > maxUID {
 		return fmt.Errorf("UIDs are used up: %w", ErrTooMany)
 	}
 	sortByArrival(files, unlisted)
-	next := f.list.next()
+	from := f.list.next()
+	var letters Flags
 	for i, file := range unlisted {
-		name := fullBase(files.firstName(file))
-		recs[i] = uidRecord{uid: next + uint32(i), base: baseOf(name), name: name}
+		m := f.messageOf(files, file)
+		m.uid, m.extra, m.modSeq = from+uint32(i), f.more.claim(view(files.baseOf(file))), unnumbered
+		letters |= m.flags & allLetters
+		f.state.append(m)
 	}
-	if err := f.recordLocked(recs); err != nil {
+	if err := f.recordFromLocked(from); err != nil {
+		f.state.cutFrom(from)
 		for _, file := range unlisted {
 			f.fresh[string(files.baseOf(file))] = files.presenceOf(file)
 		}
 		return err
 	}
-	var letters Flags
-	for i, file := range unlisted {
-		m := f.messageOf(files, file)
-		m.uid, m.extra = recs[i].uid, f.more.claim(recs[i].base)
-		letters |= m.flags & allLetters
-		f.addLocked(m)
-	}
+	number := f.allotLocked(1) + 1 // one for all: they came at once, as far as anybody knows
+	f.state.eachFrom(from, func(r *records, i int) { r.recs[i].modSeq = number })
 	f.nameLettersLocked(letters)
 	return nil
 }
@@ -233,18 +234,22 @@ func (f *Folder) admitLocked(ctx context.Context, files *listing, unlisted []*li
 // sortByArrival orders files as their names say that they came.
 func sortByArrival(files *listing, unlisted []*listed) {
 	type arrived struct {
-		arrival
-		at uint32 // in unlisted; no pointer, so that sorting moves plain numbers
+		key uint64 // orders as the arrival does, but for what is too large for it
+		at  uint32 // in unlisted; no pointer, so that sorting moves plain numbers
 	}
+	base := func(a arrived) string { return view(files.baseOf(unlisted[a.at])) }
 	order := make([]arrived, len(unlisted))
 	for i, file := range unlisted {
-		order[i] = arrived{arrivalOf(view(files.baseOf(file))), uint32(i)}
+		order[i] = arrived{arrivalOf(view(files.baseOf(file))).key(), uint32(i)}
 	}
 	slices.SortFunc(order, func(a, b arrived) int {
-		if c := a.compare(b.arrival); c != 0 {
-			return c
+		switch {
+		case a.key < b.key:
+			return -1
+		case a.key > b.key:
+			return 1
 		}
-		return cmp.Compare(view(files.baseOf(unlisted[a.at])), view(files.baseOf(unlisted[b.at])))
+		return compareArrivals(base(a), base(b))
 	})
 	sorted := make([]*listed, len(unlisted))
 	for i := range order {

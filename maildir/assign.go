@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -110,18 +109,40 @@ func (f *Folder) recordLocked(recs []uidRecord) error {
 	if len(recs) == 0 {
 		return nil
 	}
-	if err := f.listWritable(); err != nil {
+	if appends, err := f.beforeRecordsLocked(f.state.n + len(recs)); err != nil {
 		return err
+	} else if !appends {
+		return f.rewriteListLocked(recs)
+	}
+	return f.list.appendRecords(f.home, recs)
+}
+
+// recordFromLocked makes durable the records of the messages of the state from a UID on.
+func (f *Folder) recordFromLocked(from uint32) error {
+	if appends, err := f.beforeRecordsLocked(f.state.n); err != nil {
+		return err
+	} else if !appends {
+		return f.rewriteListLocked(nil)
+	}
+	var recs []uidRecord
+	f.state.eachFrom(from, func(r *records, i int) {
+		name := fullBase(r.name(i))
+		recs = append(recs, uidRecord{uid: r.recs[i].uid, base: baseOf(name), name: name})
+	})
+	return f.list.appendRecords(f.home, recs)
+}
+
+// beforeRecordsLocked is what comes before new records; live is how many messages there are with them. appends tells
+// whether the list can be added to: it must be written anew otherwise.
+func (f *Folder) beforeRecordsLocked(live int) (appends bool, err error) {
+	if err := f.listWritable(); err != nil {
+		return false, err
 	}
 	if err := f.home.settle(); err != nil {
-		return wrapSys("sync", f.name, err)
+		return false, wrapSys("sync", f.name, err)
 	}
 	const tidyFrom = 100 // lines; below, stale ones are not worth a rewrite
-	live := f.state.n + len(recs)
-	if f.list.persisted && !f.list.untidy && (f.list.lines < tidyFrom || live*4 > f.list.lines*3) {
-		return f.list.appendRecords(f.home, recs)
-	}
-	return f.rewriteListLocked(recs)
+	return f.list.persisted && !f.list.untidy && (f.list.lines < tidyFrom || live*4 > f.list.lines*3), nil
 }
 
 // arrivals gives the records for all new messages, ascending: first those for
@@ -129,11 +150,7 @@ func (f *Folder) recordLocked(recs []uidRecord) error {
 // the order of their arrival.
 func (f *Folder) arrivals() []uidRecord {
 	var recs []uidRecord
-	type arrived struct {
-		arrival
-		base string
-	}
-	var rest []arrived
+	var rest []string
 	last := f.lastUID()
 	for base, p := range f.fresh {
 		if len(p.places) == 0 {
@@ -142,19 +159,14 @@ func (f *Folder) arrivals() []uidRecord {
 		if r, ok := f.adopted[base]; ok && r.uid > last {
 			recs = append(recs, r)
 		} else {
-			rest = append(rest, arrived{arrivalOf(base), base})
+			rest = append(rest, base)
 		}
 	}
 	slices.SortFunc(recs, byUID)
-	slices.SortFunc(rest, func(a, b arrived) int {
-		if c := a.arrival.compare(b.arrival); c != 0 {
-			return c
-		}
-		return strings.Compare(a.base, b.base)
-	})
+	slices.SortFunc(rest, compareArrivals)
 	next := f.list.next()
-	for _, r := range rest {
-		recs = append(recs, uidRecord{uid: next, base: r.base, name: f.fresh[r.base].listName()})
+	for _, base := range rest {
+		recs = append(recs, uidRecord{uid: next, base: base, name: f.fresh[base].listName()})
 		next++
 	}
 	return recs
@@ -423,13 +435,7 @@ func (f *Folder) writeMarkLocked(ctx context.Context) error {
 	if err := f.readTailLocked(ctx); err != nil {
 		return err
 	}
-	old := f.list.modSeqMark
-	f.list.modSeqMark = f.modSeq + modSeqStep
-	if err := f.rewriteListLocked(nil); err != nil {
-		f.list.modSeqMark = old
-		return err
-	}
-	return nil
+	return f.rewriteListLocked(nil)
 }
 
 // known makes a message of a record of the uid list and its places.

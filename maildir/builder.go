@@ -75,6 +75,26 @@ func (b *builder) append(m newMessage) {
 	b.n++
 }
 
+// eachFrom calls do for every message from a UID on. Their chunks have just been made, if do changes them.
+func (b *builder) eachFrom(uid uint32, do func(r *records, i int)) {
+	for _, c := range b.chunks {
+		if c.last() < uid {
+			continue
+		}
+		r := c.get()
+		for i := r.find(uid); i < len(r.recs); i++ {
+			do(r, i)
+		}
+	}
+}
+
+// cutFrom drops all messages from a UID on.
+func (b *builder) cutFrom(uid uint32) {
+	var uids []uint32
+	b.eachFrom(uid, func(r *records, i int) { uids = append(uids, r.recs[i].uid) })
+	b.remove(uids)
+}
+
 // remove drops all UIDs in the set, ascending.
 func (b *builder) remove(uids []uint32) {
 	set := make(map[uint32]struct{}, len(uids))

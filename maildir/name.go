@@ -158,17 +158,46 @@ type arrival struct {
 }
 
 func arrivalOf(base string) arrival {
-	digits, rest := leadingDigits(base)
-	a := arrival{sec: math.MaxUint64}
-	if digits == "" {
-		return a
+	sec, i := leadingNumber(base)
+	if i == 0 {
+		return arrival{sec: math.MaxUint64}
 	}
-	a.sec, _ = strconv.ParseUint(digits, 10, 64)
-	if strings.HasPrefix(rest, ".M") {
-		usec, _ := leadingDigits(rest[2:])
-		a.usec, _ = strconv.ParseUint(usec, 10, 64)
+	a := arrival{sec: sec}
+	if rest := base[i:]; strings.HasPrefix(rest, ".M") {
+		a.usec, _ = leadingNumber(rest[2:])
 	}
 	return a
+}
+
+// leadingNumber reads the digits that s begins with, n of them; too large a number counts as the largest.
+func leadingNumber(s string) (v uint64, n int) {
+	const most = math.MaxUint64/10 - 1
+	for n < len(s) && s[n] >= '0' && s[n] <= '9' {
+		if v > most {
+			v = math.MaxUint64
+		} else {
+			v = v*10 + uint64(s[n]-'0')
+		}
+		n++
+	}
+	return v, n
+}
+
+// key is a number that is less for one of two arrivals only if that is the earlier.
+func (a arrival) key() uint64 {
+	const bits = 20 // enough for a million microseconds
+	if a.sec >= 1<<(64-bits) {
+		return math.MaxUint64
+	}
+	return a.sec<<bits | min(a.usec, 1<<bits-1)
+}
+
+// compareArrivals orders base names by arrival.
+func compareArrivals(a, b string) int {
+	if c := arrivalOf(a).compare(arrivalOf(b)); c != 0 {
+		return c
+	}
+	return strings.Compare(a, b)
 }
 
 func leadingDigits(s string) (digits, rest string) {

@@ -37,6 +37,10 @@ func (f *Folder) rewriteListLocked(more []uidRecord) error {
 	if n := len(more); n > 0 {
 		f.list.lastUID = max(f.list.lastUID, more[n-1].uid)
 	}
+	mark := f.list.modSeqMark
+	if f.modSeq > mark && (f.modSeqOut || !f.list.persisted) { // a new list would soon be written again for that
+		f.list.modSeqMark = f.modSeq + modSeqStep
+	}
 	const line = 80 // octets, about
 	w := f.list.begin(line * (f.state.n + len(more)))
 	for _, c := range f.state.chunks {
@@ -55,6 +59,7 @@ func (f *Folder) rewriteListLocked(more []uidRecord) error {
 		w.add(&more[i])
 	}
 	if err := f.list.replace(f.home, w); err != nil {
+		f.list.modSeqMark = mark
 		return err
 	}
 	f.pinListLocked()
