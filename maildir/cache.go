@@ -253,13 +253,14 @@ func (c *cache) startLocked(file *os.File, snap *Snapshot) (bool, error) {
 		_, _ = rand.Read(h.salt[:])
 		_, err = file.Write(h.encode())
 	}
-	head := make([]byte, cacheHead)
+	head, n := make([]byte, cacheHead), 0
 	if err == nil {
-		if _, err = file.ReadAt(head, 0); err == io.EOF {
-			err = nil
-		}
+		n, err = file.ReadAt(head, 0)
+		err = eofIsEnd(err)
 	}
-	if err != nil || !h.adopt(head) {
+	// Only what was read: where a head was cut, zeros in its place could make it look whole, and batches
+	// would stand where nobody looks for them.
+	if err != nil || !h.adopt(head[:n]) {
 		return false, errors.Join(err, file.Close())
 	}
 	c.file, c.id, c.seed, c.writes = file, stampOf(fi).fileID, h.seed(), snap.writable

@@ -180,6 +180,47 @@ func TestCacheDamaged(t *testing.T) {
 	}
 }
 
+// TestCacheHeadCut: a head that lacks but zeros at its end is not whole. By its salt one in 256 ends with one.
+func TestCacheHeadCut(t *testing.T) {
+	dir, texts := cacheTree(t, 3)
+	file := filepath.Join(dir, cacheName)
+	s := NewStore(Options{Logger: discard, NoWatch: true})
+	defer s.Close()
+	tree, err := s.OpenTree(dir, TreeOptions{})
+	must(t, err)
+	defer tree.Close()
+	f := open(t, tree, Inbox)
+	defer f.Close()
+	snap := f.Snapshot()
+	h := cacheHeader{uidValidity: snap.uidValidity, guid: snap.guid}
+	for _, zeros := range []int{1, 2} {
+		var head []byte
+		for salt := uint64(0); ; salt++ {
+			binary.LittleEndian.PutUint64(h.salt[:], salt)
+			if head = h.encode(); bytes.HasSuffix(head, make([]byte, zeros)) {
+				break
+			}
+		}
+		head = head[:cacheHead-zeros]
+		f.cache.close() // as at the first use
+		put(t, file, string(head))
+		checkAnswers(t, f, texts)
+		if hits := checkAnswers(t, f, texts); hits != len(texts) {
+			t.Errorf("%d octets cut off: the cache has but %d messages again", zeros, hits)
+		}
+		put(t, file, string(head)) // as long as it is in use
+		checkAnswers(t, f, texts)
+		if hits := checkAnswers(t, f, texts); hits != len(texts) {
+			t.Errorf("%d octets cut off in use: the cache has but %d messages again", zeros, hits)
+		}
+		served(t, dir, func(f *Folder) {
+			if hits := checkAnswers(t, f, texts); hits != len(texts) {
+				t.Errorf("%d octets cut off: after a restart the cache has but %d messages", zeros, hits)
+			}
+		})
+	}
+}
+
 // TestCacheNotAFile: what cannot be a cache, or cannot be written, only costs time.
 func TestCacheNotAFile(t *testing.T) {
 	dir, texts := cacheTree(t, 5)
