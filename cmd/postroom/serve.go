@@ -6,7 +6,9 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
+	"unsafe"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
@@ -41,6 +43,7 @@ func serve(ctx context.Context, cfg *config.Config) error {
 	defer signal.Stop(signals)
 	// Whoever reads the log may go; mail is served without a log then.
 	signal.Ignore(syscall.SIGPIPE)
+	defer runtime.KeepAlive(heapRoom())
 	log := newLogger(cfg.Log)
 	listeners, err := listen(cfg)
 	if err != nil {
@@ -78,6 +81,14 @@ func serve(ctx context.Context, cfg *config.Config) error {
 			return d.shutdown()
 		}
 	}
+}
+
+// heapRoom lets the heap of a small server grow by some more before the collector looks at all that lives: 3 MB, most of
+// it made once at the start, so that opening a folder of 10,000 messages (4 MB) cost a collection, a fifth of its CPU
+// time. Nobody touches these octets: they are address space, not memory.
+func heapRoom() *byte {
+	const octets = 8 << 20
+	return unsafe.SliceData(make([]byte, octets))
 }
 
 // notifySystemd tells systemd, where it started us, how far we are.
