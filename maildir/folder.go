@@ -218,7 +218,7 @@ func (f *Folder) unload() {
 		cancel()
 	}
 	if snap := f.snap.Load(); snap != nil {
-		f.store.memory.unloaded.Add(int64(snap.Len()))
+		f.store.memory.moved.Add(int64(snap.Len()))
 	}
 	f.index.close()
 	f.cache.close()

@@ -8,16 +8,16 @@ import (
 	"time"
 )
 
-// TestGiveBack: memory is given back when much was unloaded, much of what there is, and not all the time.
+// TestGiveBack: memory is given back when much was loaded or unloaded, much of what there is, and not all the time.
 func TestGiveBack(t *testing.T) {
 	calls := 0
 	g := giveBack{free: func() { calls++ }}
 	now := time.Unix(1_800_000_000, 0)
 	for i, step := range []struct {
-		unloaded int64
-		loaded   int
-		after    time.Duration
-		want     int // calls in all
+		moved  int64
+		loaded int
+		after  time.Duration
+		want   int // calls in all
 	}{
 		{0, 0, 0, 0},
 		{giveBackLeast - 1, 0, time.Second, 0},
@@ -30,18 +30,18 @@ func TestGiveBack(t *testing.T) {
 		{giveBackLeast, 0, -time.Hour, 4}, // the clock was set back
 	} {
 		now = now.Add(step.after)
-		g.unloaded.Add(step.unloaded)
+		g.moved.Add(step.moved)
 		if g.look(now, step.loaded); calls != step.want {
 			t.Fatalf("step %d: memory was given back %d times, not %d", i, calls, step.want)
 		}
 	}
-	if n := g.unloaded.Load(); n != 0 {
+	if n := g.moved.Load(); n != 0 {
 		t.Errorf("%d messages are counted still", n)
 	}
 }
 
-// TestUnloadedIsCounted: what a store unloads counts, and a folder that is still open or kept for a while does not.
-func TestUnloadedIsCounted(t *testing.T) {
+// TestMovedIsCounted: what a store loads counts, and what it unloads, which a folder that is kept for a while is not.
+func TestMovedIsCounted(t *testing.T) {
 	const n = 30
 	var ahead atomic.Int64
 	start := time.Now()
@@ -55,14 +55,14 @@ func TestUnloadedIsCounted(t *testing.T) {
 	sweep := func(want int64) {
 		t.Helper()
 		s.sweep()
-		if got := s.memory.unloaded.Load(); got != want {
-			t.Errorf("%d messages are counted as unloaded, not %d", got, want)
+		if got := s.memory.moved.Load(); got != want {
+			t.Errorf("%d messages are counted as moved, not %d", got, want)
 		}
 	}
 	ahead.Store(int64(2 * defaultLinger))
-	sweep(0) // open
+	sweep(n) // open
 	f.Close()
-	sweep(0) // kept for a while
+	sweep(n) // kept for a while
 	ahead.Add(int64(2 * defaultLinger))
-	sweep(n)
+	sweep(2 * n)
 }

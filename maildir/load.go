@@ -28,6 +28,7 @@ func (f *Folder) loadOnce(ctx context.Context) {
 			var pctx context.Context
 			pctx, f.stop = context.WithCancel(f.store.ctx)
 			f.done = make(chan struct{})
+			f.store.memory.moved.Add(int64(f.Snapshot().Len()))
 			go f.pump(pctx)
 		}
 		close(f.loaded)

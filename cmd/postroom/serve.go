@@ -87,7 +87,7 @@ func serve(ctx context.Context, cfg *config.Config) error {
 // it made once at the start, so that opening a folder of 10,000 messages (4 MB) cost a collection, a fifth of its CPU
 // time. Nobody touches these octets: they are address space, not memory.
 func heapRoom() *byte {
-	const octets = 8 << 20
+	const octets = 16 << 20
 	return unsafe.SliceData(make([]byte, octets))
 }
 
