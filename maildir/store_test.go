@@ -725,3 +725,55 @@ func TestBarrierDirectoryRemoved(t *testing.T) {
 		t.Error(snap, err)
 	}
 }
+
+// TestAdmitOnAFullDisk: many new files for whose records there is no room leave those served that have UIDs, and get theirs
+// when there is room again.
+func TestAdmitOnAFullDisk(t *testing.T) {
+	top := t.TempDir()
+	if err := syscall.Mount("tmpfs", top, "tmpfs", 0, "size=256k"); err != nil {
+		t.Skip("no file system to fill:", err)
+	}
+	t.Cleanup(func() { must(t, syscall.Unmount(top, syscall.MNT_DETACH)) })
+	dir := top + "/Maildir"
+	must(t, gomaildir.Dir(dir).Init())
+	for i := range 3 {
+		put(t, fmt.Sprintf("%s/cur/%d.old:2,S", dir, 1_000_000_000+i), "")
+	}
+	var validity uint32
+	served(t, dir, func(f *Folder) { validity = f.Snapshot().UIDValidity() })
+	const more = 600 // whose records need more than the page that the list has already
+	for i := range more {
+		put(t, fmt.Sprintf("%s/cur/%d.new:2,F", dir, 1_100_000_000+more-i), "")
+	}
+	must(t, os.WriteFile(top+"/filler", nil, 0o600))
+	filler, err := os.OpenFile(top+"/filler", os.O_WRONLY, 0)
+	must(t, err)
+	for err == nil {
+		_, err = filler.Write(make([]byte, 4096))
+	}
+	filler.Close()
+
+	var ahead atomic.Int64 // of the store's clock: what failed is tried again in a while
+	s := testStore(t, Options{Clock: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
+	f := open(t, testTree(t, s, dir), Inbox)
+	defer f.Close()
+	if n := f.Snapshot().Len(); n != 3 {
+		t.Errorf("%d messages are served on the full disk, not the 3 that have UIDs", n)
+	}
+	must(t, os.Remove(top+"/filler"))
+	put(t, dir+"/new/1200000000.last", "")
+	ahead.Store(int64(2 * assignRetry))
+	snap, err := f.Sync(t.Context())
+	must(t, err)
+	if snap.Len() != 3+more+1 || snap.UIDValidity() != validity {
+		t.Fatalf("%d messages, UIDVALIDITY %d, not %d, %d", snap.Len(), snap.UIDValidity(), 3+more+1, validity)
+	}
+	for i := range snap.Len() {
+		if i < 3 && snap.UID(i) != uint32(i+1) || i > 0 && snap.UID(i) <= snap.UID(i-1) {
+			t.Errorf("message %d has UID %d", i, snap.UID(i))
+		}
+		if i > 3 && i < 3+more && snap.BaseName(i) <= snap.BaseName(i-1) {
+			t.Errorf("%s comes after %s", snap.BaseName(i), snap.BaseName(i-1))
+		}
+	}
+}
