@@ -65,23 +65,31 @@ func baseName(l *letter, m mail) string {
 
 func (c *corpus) path(i int) string { return filepath.Join(c.dir, fmt.Sprint(i)) }
 
-// wire is the octets of the first n messages as they are sent.
+// nth tells which file is message i of a folder of n. Folders of all sizes span the same time: what is looked for by
+// dates is in a small one, too.
+func (c *corpus) nth(i, n int) int {
+	if all := len(c.mails); n < all {
+		return i * all / n
+	}
+	return i % len(c.mails)
+}
+
+// wire is the octets of a folder of n messages as they are sent.
 func (c *corpus) wire(n int) int {
 	sum := 0
 	for i := range n {
-		sum += c.mails[i%len(c.mails)].wire
+		sum += c.mails[c.nth(i, n)].wire
 	}
 	return sum
 }
 
-// fill makes a Maildir of the first n messages at dir. With more messages than
-// the corpus has, each file gets several names.
+// fill makes a Maildir of n messages at dir. With more messages than the corpus has, each file gets several names.
 func (c *corpus) fill(dir string, n int, links bool) error {
 	if err := c.emptyMaildir(dir); err != nil {
 		return err
 	}
 	for i := range n {
-		k := i % len(c.mails)
+		k := c.nth(i, n)
 		base := c.mails[k].base
 		if again := i / len(c.mails); again > 0 {
 			base = strings.Replace(base, ".M", fmt.Sprintf(".R%dM", again), 1)

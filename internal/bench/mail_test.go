@@ -35,3 +35,24 @@ func TestLetters(t *testing.T) {
 		t.Errorf("%d of %d have the rare word", rare, n)
 	}
 }
+
+// TestNth: a small folder has each message once, in order, and spans the time of a large one.
+func TestNth(t *testing.T) {
+	c := &corpus{mails: make([]mail, 1000)}
+	for _, n := range []int{1, 7, 500, 999, 1000, 2500} {
+		last := -1
+		for i := range n {
+			k := c.nth(i, n)
+			if want := i % 1000; n >= 1000 && k != want {
+				t.Fatalf("message %d of %d is file %d, not %d", i, n, k, want)
+			}
+			if n < 1000 && (k <= last || k >= 1000) {
+				t.Fatalf("message %d of %d is file %d, after %d", i, n, k, last)
+			}
+			last = k
+		}
+		if n < 1000 && last < 1000-1000/n-1 {
+			t.Errorf("the last of %d is file %d", n, last)
+		}
+	}
+}
