@@ -214,19 +214,25 @@ func (f *Folder) admitLocked(ctx context.Context, files *listing, unlisted []*li
 	var letters Flags
 	for i, file := range unlisted {
 		m := f.messageOf(files, file)
-		m.uid, m.extra, m.modSeq = from+uint32(i), f.more.claim(view(files.baseOf(file))), unnumbered
+		m.uid, m.modSeq = from+uint32(i), unnumbered
 		letters |= m.flags & allLetters
 		f.state.append(m)
 	}
 	if err := f.recordFromLocked(from); err != nil {
 		f.state.cutFrom(from)
 		for _, file := range unlisted {
-			f.fresh[string(files.baseOf(file))] = files.presenceOf(file)
+			base := string(files.baseOf(file))
+			f.fresh[base] = files.presenceOf(file)
+			delete(f.odd, base)
 		}
 		return err
 	}
 	number := f.allotLocked(1) + 1 // one for all: they came at once, as far as anybody knows
-	f.state.eachFrom(from, func(r *records, i int) { r.recs[i].modSeq = number })
+	f.state.eachFrom(from, func(r *records, i int) {
+		m := &r.recs[i]
+		m.modSeq = number
+		r.setExtra(m.uid, f.more.claim(view(r.names[m.nameOff:m.nameOff+uint32(m.baseLen)])))
+	})
 	f.nameLettersLocked(letters)
 	return nil
 }

@@ -745,6 +745,8 @@ func TestAdmitOnAFullDisk(t *testing.T) {
 	for i := range more {
 		put(t, fmt.Sprintf("%s/cur/%d.new:2,F", dir, 1_100_000_000+more-i), "")
 	}
+	put(t, dir+"/new/1100000001.new", "") // another file of that base name
+	put(t, dir+"/"+moreKeywordsName, "later :1100000001.new\n")
 	must(t, os.WriteFile(top+"/filler", nil, 0o600))
 	filler, err := os.OpenFile(top+"/filler", os.O_WRONLY, 0)
 	must(t, err)
@@ -759,6 +761,12 @@ func TestAdmitOnAFullDisk(t *testing.T) {
 	defer f.Close()
 	if n := f.Snapshot().Len(); n != 3 {
 		t.Errorf("%d messages are served on the full disk, not the 3 that have UIDs", n)
+	}
+	f.mu.Lock()
+	odd := len(f.odd)
+	f.mu.Unlock()
+	if odd > 0 {
+		t.Errorf("%d messages without a UID are known by several names", odd)
 	}
 	must(t, os.Remove(top+"/filler"))
 	put(t, dir+"/new/1200000000.last", "")
@@ -776,4 +784,5 @@ func TestAdmitOnAFullDisk(t *testing.T) {
 			t.Errorf("%s comes after %s", snap.BaseName(i), snap.BaseName(i-1))
 		}
 	}
+	wantKeywords(t, "noted before the UID", snap, snap.UID(3), "later")
 }
