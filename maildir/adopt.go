@@ -94,13 +94,17 @@ func (f *Folder) matchLocked(files *listing) ([]found, error) {
 	if !slices.IsSortedFunc(recs, byUID) {
 		slices.SortStableFunc(recs, byUID)
 	}
-	return slices.CompactFunc(recs, func(a, b found) bool {
-		if a.uid == b.uid && a.file != b.file {
-			b.file.uid = 0 // two names, one UID: the second gets its own
+	kept := recs[:0]
+	for _, r := range recs {
+		switch last := len(kept) - 1; {
+		case last < 0 || kept[last].uid != r.uid:
+			kept = append(kept, r)
+		case kept[last].file != r.file:
+			r.file.uid = 0 // two names, one UID: the second gets its own
 			f.list.untidy = true
 		}
-		return a.uid == b.uid
-	}), nil
+	}
+	return kept, nil
 }
 
 // withoutReturned leaves out messages that clients were told are expunged, and that somebody has put

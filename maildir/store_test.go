@@ -786,3 +786,30 @@ func TestAdmitOnAFullDisk(t *testing.T) {
 	}
 	wantKeywords(t, "noted before the UID", snap, snap.UID(3), "later")
 }
+
+// TestUIDListGivesOneTwice: of two files with one UID the first keeps it and the other gets its own; each is one message.
+func TestUIDListGivesOneTwice(t *testing.T) {
+	for _, more := range []int{0, 100} { // few and many that have no UID
+		dir := t.TempDir() + "/Maildir"
+		must(t, gomaildir.Dir(dir).Init())
+		names := []string{"1000000001.a", "1000000002.b", "1000000003.c"}
+		for i := range more {
+			names = append(names, fmt.Sprint(1_100_000_000+i, ".new"))
+		}
+		for _, name := range names {
+			put(t, dir+"/cur/"+name+":2,S", "")
+		}
+		put(t, dir+"/"+uidlistName, "3 V1 N9 G0123456789abcdef0123456789abcdef\n5 :1000000001.a\n5 :1000000002.b\n5 :1000000003.c\n")
+		served(t, dir, func(f *Folder) {
+			snap := f.Snapshot()
+			if snap.Len() != len(names) {
+				t.Fatalf("%d messages, not %d", snap.Len(), len(names))
+			}
+			for i, name := range names {
+				if snap.BaseName(i) != name || i == 0 && snap.UID(i) != 5 || i > 0 && snap.UID(i) != uint32(8+i) {
+					t.Errorf("message %d is %s, UID %d", i, snap.BaseName(i), snap.UID(i))
+				}
+			}
+		})
+	}
+}
