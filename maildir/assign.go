@@ -73,7 +73,7 @@ func (f *Folder) assignWritableLocked(ctx context.Context, locked bool) error {
 	for len(own) > 0 && own[0].uid < before {
 		own = own[1:] // given by another program already
 	}
-	if len(own) > 0 && own[len(own)-1].uid > maxUID-1 {
+	if len(own) > 0 && uint64(before)+uint64(len(own)) > maxUID {
 		return fmt.Errorf("UIDs are used up: %w", ErrTooMany)
 	}
 	if err := f.recordLocked(own); err != nil {

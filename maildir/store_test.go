@@ -813,3 +813,25 @@ func TestUIDListGivesOneTwice(t *testing.T) {
 		})
 	}
 }
+
+// TestUIDsUsedUp: where there are no UIDs any more, few and many new files are refused alike, and the list stays as it is.
+func TestUIDsUsedUp(t *testing.T) {
+	for _, c := range []struct{ next, files uint32 }{{maxUID + 1, 2}, {maxUID - 1, 1}, {maxUID - 1, 2}, {maxUID - 5, 30}, {maxUID - 5, 100}} {
+		dir := t.TempDir() + "/Maildir"
+		must(t, gomaildir.Dir(dir).Init())
+		for i := range c.files {
+			put(t, fmt.Sprintf("%s/cur/%d.m:2,S", dir, 1_000_000_000+i), "")
+		}
+		list := fmt.Sprintf("3 V1 N%d G0123456789abcdef0123456789abcdef\n", c.next)
+		put(t, dir+"/"+uidlistName, list)
+		tree := testTree(t, testStore(t, Options{Logger: discard, NoWatch: true}), dir)
+		f, err := tree.Open(t.Context(), Inbox)
+		if err == nil {
+			f.Close()
+		}
+		fits := uint64(c.next)+uint64(c.files) <= maxUID
+		if now, _ := os.ReadFile(dir + "/" + uidlistName); fits != (err == nil) || !fits && (!errors.Is(err, ErrTooMany) || string(now) != list) {
+			t.Errorf("UIDNEXT %d, %d files: %v, the list is %q", c.next, c.files, err, now)
+		}
+	}
+}
