@@ -377,11 +377,10 @@ func (f *Folder) followListLocked(ctx context.Context, from uint32) error {
 		// It was cut off: programs that take away records put another file in its place, and none takes back UIDs.
 		f.log.Warn("the uid list has lost its end; it is written anew", "from_uid", list.next(), "to_uid", f.list.next()-1)
 		f.list.persisted = false
+		f.list.modSeqMark = max(f.list.modSeqMark, list.modSeqMark)
 		return f.rewriteListLocked(nil)
 	}
-	if list.modSeqMark < f.list.modSeqMark {
-		list.modSeqMark, list.untidy = f.list.modSeqMark, true
-	}
+	mark := f.list.modSeqMark
 	f.list = list
 	f.pinListLocked()
 	unlisted := make(map[string]uidRecord)
@@ -394,7 +393,18 @@ func (f *Folder) followListLocked(ctx context.Context, from uint32) error {
 		}
 	}
 	f.reassignedLocked(unlisted)
-	return f.adoptRecordsLocked(ctx, records, from)
+	if err := f.adoptRecordsLocked(ctx, records, from); err != nil || list.modSeqMark >= mark {
+		return err
+	}
+	// What was told may be above the mark now, and it was promised not to be.
+	f.list.modSeqMark = mark
+	if err := f.rewriteListLocked(nil); err != nil {
+		f.list.modSeqMark = list.modSeqMark // raiseMarkLocked sees to it
+		if !errors.Is(err, ErrNoSpace) {
+			return err
+		}
+	}
+	return nil
 }
 
 // rereadListLocked follows the list where no lock can be taken.

@@ -1,7 +1,9 @@
 package maildir
 
 import (
+	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"testing"
 )
@@ -151,4 +153,47 @@ func TestReadOnlyFollowsList(t *testing.T) {
 			t.Errorf("UIDs %v are told as vanished", gone)
 		}
 	}
+}
+
+// TestMarkTakenAway: who puts a list without the MODSEQ mark, or with an older one, in place of the other, does not bring clients
+// MODSEQs above the mark.
+func TestMarkTakenAway(t *testing.T) {
+	bothWays(t, func(t *testing.T, opt Options) {
+		dir := t.TempDir() + "/Maildir"
+		tree := testTree(t, testStore(t, opt), dir)
+		for i := range 3 {
+			put(t, fmt.Sprintf("%s/cur/%d.m:2,", dir, 1_000_000_000+i), "")
+		}
+		f := open(t, tree, Inbox)
+		defer f.Close()
+		must(t, f.TellModSeqs(t.Context()))
+		store(t, f, []uint32{1}, StoreAdd, "k")
+		for _, with := range []string{"", " M2"} {
+			list, err := os.ReadFile(dir + "/" + uidlistName)
+			must(t, err)
+			list = regexp.MustCompile(` M\d+`).ReplaceAll(list, []byte(with))
+			put(t, dir+"/other", string(list))
+			must(t, os.Rename(dir+"/other", dir+"/"+uidlistName))
+			_, err = f.Sync(t.Context())
+			must(t, err)
+			for i, when := range []string{"followed", "changed"} {
+				if i > 0 {
+					store(t, f, []uint32{2}, StoreAdd, "k"+with[min(1, len(with)):])
+				}
+				h, err := readUIDListHeader(f.home)
+				must(t, err)
+				if told := f.Snapshot().HighestModSeq(); h.modSeqMark < told {
+					t.Errorf("%q, %s: %d was told, the mark is %d", with, when, told, h.modSeqMark)
+				}
+			}
+		}
+		// It was cut off, and another process had raised the mark.
+		put(t, dir+"/other", fmt.Sprintf("3 V%d N2 G%s M90000000\n1 :1000000000.m\n", f.Snapshot().UIDValidity(), f.Snapshot().GUID()))
+		must(t, os.Rename(dir+"/other", dir+"/"+uidlistName))
+		_, err := f.Sync(t.Context())
+		must(t, err)
+		if h, err := readUIDListHeader(f.home); err != nil || h.modSeqMark < 90000000 || h.uidNext != 4 {
+			t.Errorf("the list was mended: mark %d, UIDNEXT %d, %v", h.modSeqMark, h.uidNext, err)
+		}
+	})
 }
