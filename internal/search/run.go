@@ -39,8 +39,9 @@ func (m *Candidate) parts() (*message.Message, *account.Message, error) {
 }
 
 // Run tries the messages of told in the order of a walk through it, and calls found for those that match until it
-// returns false. A message that was expunged meanwhile matches nothing. Of one that cannot be read failed is told, and
-// the search goes on. The only error is the context's.
+// returns false. A message that was expunged meanwhile matches as it was told where memory suffices, as for flags; where
+// it must be read it matches nothing, nor NOT of that. Of one that cannot be read failed is told, and the search goes on. The
+// only error is the context's.
 func Run(ctx context.Context, mbox *account.Mailbox, told *account.Snapshot, walk *account.Walk, key Key,
 	found func(m *Candidate) bool, failed func(uid uint32, err error)) error {
 	m := Candidate{Walk: walk, told: told, rd: mbox.Read(ctx)}
