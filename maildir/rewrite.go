@@ -33,12 +33,12 @@ func (f *Folder) rewriteListLocked(more []uidRecord) error {
 	if !slices.IsSortedFunc(more, byUID) {
 		slices.SortFunc(more, byUID)
 	}
+	was := f.list
 	f.list.lastUID = max(f.list.lastUID, f.lastUID())
 	if n := len(more); n > 0 {
 		f.list.lastUID = max(f.list.lastUID, more[n-1].uid)
 	}
-	mark := f.list.modSeqMark
-	if f.modSeq > mark && (f.modSeqOut || !f.list.persisted) { // a new list would soon be written again for that
+	if f.modSeq > f.list.modSeqMark && (f.modSeqOut || !f.list.persisted) { // a new list would soon be written again for that
 		f.list.modSeqMark = f.modSeq + modSeqStep
 	}
 	const line = 80 // octets, about
@@ -59,7 +59,9 @@ func (f *Folder) rewriteListLocked(more []uidRecord) error {
 		w.add(&more[i])
 	}
 	if err := f.list.replace(f.home, w); err != nil {
-		f.list.modSeqMark = mark
+		if f.stampOf(uidlistName) == was.stamp { // nobody can have seen the new UIDs: a full disk must not use them up
+			f.list = was
+		}
 		return err
 	}
 	f.pinListLocked()

@@ -768,9 +768,15 @@ func TestAdmitOnAFullDisk(t *testing.T) {
 	if odd > 0 {
 		t.Errorf("%d messages without a UID are known by several names", odd)
 	}
+	for range 5 { // which uses no UIDs up
+		ahead.Add(int64(2 * assignRetry))
+		if snap, err := f.Sync(t.Context()); err != nil || snap.Len() != 3 {
+			t.Fatalf("tried again: %d messages, %v", snap.Len(), err)
+		}
+	}
 	must(t, os.Remove(top+"/filler"))
 	put(t, dir+"/new/1200000000.last", "")
-	ahead.Store(int64(2 * assignRetry))
+	ahead.Add(int64(2 * assignRetry))
 	snap, err := f.Sync(t.Context())
 	must(t, err)
 	if snap.Len() != 3+more+1 || snap.UIDValidity() != validity {
@@ -783,6 +789,9 @@ func TestAdmitOnAFullDisk(t *testing.T) {
 		if i > 3 && i < 3+more && snap.BaseName(i) <= snap.BaseName(i-1) {
 			t.Errorf("%s comes after %s", snap.BaseName(i), snap.BaseName(i-1))
 		}
+	}
+	if uid := snap.UID(3); uid > 3+2*more {
+		t.Errorf("the first of the new messages has UID %d", uid)
 	}
 	wantKeywords(t, "noted before the UID", snap, snap.UID(3), "later")
 }
@@ -834,4 +843,29 @@ func TestUIDsUsedUp(t *testing.T) {
 			t.Errorf("UIDNEXT %d, %d files: %v, the list is %q", c.next, c.files, err, now)
 		}
 	}
+}
+
+// TestFailedRewriteUsesNoUIDs: UIDs that stood only in a list that never came into being are given again.
+func TestFailedRewriteUsesNoUIDs(t *testing.T) {
+	dir := t.TempDir() + "/Maildir"
+	must(t, gomaildir.Dir(dir).Init())
+	put(t, dir+"/cur/1000000000.old:2,S", "")
+	served(t, dir, func(f *Folder) {
+		must(t, os.MkdirAll(dir+"/"+uidlistTemp+"/in the way", 0o700))
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		was := f.list
+		rec := uidRecord{uid: was.next() + 100, base: "1000000001.new", name: "1000000001.new"}
+		if err := f.rewriteListLocked([]uidRecord{rec}); err == nil {
+			t.Fatal("the list was written through a directory")
+		}
+		if f.list.next() != was.next() || f.list.modSeqMark != was.modSeqMark {
+			t.Errorf("the next UID is %d, not %d, the mark %d, not %d", f.list.next(), was.next(), f.list.modSeqMark, was.modSeqMark)
+		}
+		must(t, os.RemoveAll(dir+"/"+uidlistTemp))
+		must(t, f.rewriteListLocked([]uidRecord{rec}))
+		if f.list.next() != rec.uid+1 {
+			t.Errorf("the next UID is %d, not %d", f.list.next(), rec.uid+1)
+		}
+	})
 }

@@ -327,8 +327,9 @@ func (l *uidList) appendRecords(d *dir, recs []uidRecord) error {
 	}
 	st, err := writeSynced(f, b)
 	if err != nil {
-		// Part of it may be in the file: what follows must not be glued to it.
-		l.untidy = true
+		// Part of it may be in the file: what follows must not be glued to it, and who reads without the lock may have seen
+		// the UIDs.
+		l.untidy, l.lastUID = true, max(l.lastUID, recs[len(recs)-1].uid)
 		return wrapSys("write", uidlistName, err)
 	}
 	l.stamp = st
