@@ -239,6 +239,8 @@ func (f *Folder) addAllLocked(ctx context.Context, in []incoming, alsoSync func(
 					in[i].withdraw(p)
 				} else if f.dirOf(p.dir).remove(p.name) == nil {
 					f.expectLocked(p.dir, p.name, false)
+				} else {
+					f.dirty = true // it is there after all; no event tells, as its coming was expected
 				}
 			}
 		}

@@ -253,7 +253,9 @@ func (k *dotlock) unlock() {
 		switch {
 		case ours && k.kept.keep(k):
 		case ours:
-			k.dir.remove(k.name)
+			if err := k.dir.remove(k.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				k.dir.remove(k.name) // once more: other processes would wait for minutes, as the file does not tell that nobody holds it
+			}
 			fallthrough
 		default:
 			k.discard()
