@@ -228,7 +228,7 @@ func (l *ledger) compare(name string, s state) []string {
 		}
 	}
 	l.compareResync(s, bad)
-	b.adopt(s, l.waiting)
+	b.adopt(s, l.waiting || l.stuck) // what could not be withdrawn may be found later, too
 	return wrong
 }
 
