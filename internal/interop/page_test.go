@@ -203,6 +203,23 @@ func (p *webPage) click(css, text string, modifiers ...chromedp.Modifier) {
 		chromedp.MouseClickXY(at.X, at.Y, chromedp.ButtonModifiers(modifiers...)))
 }
 
+// opens clicks a message of the list until it is shown: the list may be drawn anew under the mouse just then, and a person
+// clicks again.
+func (p *webPage) opens(subject string) {
+	p.t.Helper()
+	const row = ".row-link"
+	p.click(row, subject)
+	clicked := time.Now()
+	p.wait("the message "+subject, func() (bool, error) {
+		shown, err := find[bool](p, ".message h1", subject, "(l) => document.readyState === 'complete' && l.length > 0")
+		if err == nil && !shown && time.Since(clicked) > 5*time.Second {
+			p.click(row, subject)
+			clicked = time.Now()
+		}
+		return shown, err
+	})
+}
+
 // tap touches it with a finger; wants a page in narrow look.
 func (p *webPage) tap(css, text string) {
 	p.t.Helper()

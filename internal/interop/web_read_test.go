@@ -62,8 +62,7 @@ func TestWebRead(t *testing.T) {
 	v := s.webMail(t, "")
 	p := signIn(t, v, "alice")
 
-	p.click(".row-link", "A long conversation")
-	p.sees(".message h1", "A long conversation")
+	p.opens("A long conversation")
 	p.lacks(".message", "Shall we?")
 	p.click(".message summary", "quoted lines")
 	p.sees(".message", "Shall we?")

@@ -88,8 +88,7 @@ func TestWebWrite(t *testing.T) {
 	v := s.webMail(t, submission(addr))
 	p := signIn(t, v, "alice")
 
-	p.click(".row-link", "Lunch")
-	p.sees(".message h1", "Lunch")
+	p.opens("Lunch")
 	p.press("r")
 	p.sees("#compose", "")
 	if got, err := find[string](p, "input", "To", "(l) => l[0].value"); err != nil || !strings.Contains(got, "ben@example.org") {
